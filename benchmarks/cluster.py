@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.precision.cluster import run_all
-from fixedpoint_nn.precision.store import Store
+from fixedpoint_nn.precision.store import ResultStore
 
 EFFICIENCY = 0.9  # of two workers against one
 OVERHEAD = 5e-3  # seconds for each point
@@ -82,7 +82,7 @@ def on_many_workers(points: int, workers: int, killed: int) -> dict[str, float]:
             n_workers=workers, threads_per_worker=1, processes=False, dashboard_address=None, silence_logs=50
         ) as cluster,
         dask.Client(cluster) as client,
-        Store(":memory:") as store,
+        ResultStore(":memory:") as store,
     ):
         executor: Executor = client.get_executor()
         dict(run_all(waits, {"seconds": 0.0}, _tasks(workers), executor=executor))

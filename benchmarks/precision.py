@@ -21,7 +21,7 @@ from benchmarks import precision_after, precision_hgq, precision_widths
 from benchmarks.precision_cells import AIMS, Cell, figure_of, measured
 from fixedpoint_nn.files.whole import write_whole
 from fixedpoint_nn.precision.few_bits import COURSES
-from fixedpoint_nn.precision.store import Store
+from fixedpoint_nn.precision.store import ResultStore
 from fixedpoint_nn.training.methods import joined
 
 OUT = Path("runs") / "precision"
@@ -81,14 +81,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(*precision_hgq.lines(both), sep="\n")
         return int(both["ours"]["hypervolume"] < both["HGQ2"]["hypervolume"])
     if options.widths:
-        with Store(options.out / "results.sqlite") as store:
+        with ResultStore(options.out / "results.sqlite") as store:
             for network in options.network or list(precision_widths.COURSES):
                 print(
                     *precision_widths.lines(precision_widths.measured(network, store, options.out)), sep="\n"
                 )
         return 0
     missed, rows = 0, []
-    with Store(options.out / "results.sqlite") as store:
+    with ResultStore(options.out / "results.sqlite") as store:
         for network in options.network or COURSES:
             for bits in sorted({int(b) for b in options.bits.split(",")}, reverse=True):
                 if bits not in AIMS[network]:
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def after_training(networks: Sequence[str], bits: str, out: Path) -> int:
     """Print what `calibrate` loses and how long it takes; 1 if an aim is missed."""
     missed = 0
-    with Store(out / "results.sqlite") as store:
+    with ResultStore(out / "results.sqlite") as store:
         for network in networks:
             for length in (int(b) for b in bits.split(",")):
                 for found in precision_after.rows(network, store, length):

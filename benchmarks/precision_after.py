@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.precision_cells import loss_of
 from fixedpoint_nn import calibrate, quantize, zoo
 from fixedpoint_nn.precision.content import code_version, digest
-from fixedpoint_nn.precision.store import Store
+from fixedpoint_nn.precision.store import ResultStore
 
 SAMPLES = 3000  # training samples, without their labels
 EFFORTS = ("fast", "best")
@@ -17,7 +17,7 @@ AIMS = {"fashion_mlp": 0.6, "lenet": 0.3, "resnet8": 2.0}  # points at 4 bits, w
 BITS = 4
 
 
-def rows(network: str, store: Store, bits: int = BITS) -> list[dict[str, Any]]:
+def rows(network: str, store: ResultStore, bits: int = BITS) -> list[dict[str, Any]]:
     """One line for each effort, on the held-out data."""
     entry, net = zoo.entry(network), zoo.load(network)
     x, y = entry.examples(entry.held_out)

@@ -17,7 +17,7 @@ from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.precision.content import digest
 from fixedpoint_nn.precision.few_bits import Course, few_bits_plan, teacher_outputs, train_few_bits
 from fixedpoint_nn.precision.quantize import carrying
-from fixedpoint_nn.precision.store import Store
+from fixedpoint_nn.precision.store import ResultStore
 
 # What a cell may lose at most against the float network: points of accuracy, or percent of the likelihood.
 AIMS = {
@@ -69,7 +69,7 @@ def taught(network: str, course: Course, out: Path) -> Array | None:
     return np.load(path)
 
 
-def measured(cell: Cell, store: Store, out: Path, progress: bool = True) -> dict[str, Any]:
+def measured(cell: Cell, store: ResultStore, out: Path, progress: bool = True) -> dict[str, Any]:
     """The figures, from the store or trained now; the plan, which carries its weights, is left in the folder `out`."""
     entry, net = zoo.entry(cell.network), zoo.load(cell.network)
     plan = few_bits_plan(cell.network, net, cell.bits)

@@ -10,7 +10,7 @@ from typing import Any
 from fixedpoint_nn import zoo
 from fixedpoint_nn.precision import pictures
 from fixedpoint_nn.precision.mixed import MOST_HARM, search
-from fixedpoint_nn.precision.store import Store
+from fixedpoint_nn.precision.store import ResultStore
 from fixedpoint_nn.precision.widths import LearnedFront, learn_widths
 from fixedpoint_nn.training.optimisers import Adam
 from fixedpoint_nn.training.schedules import cosine
@@ -74,7 +74,7 @@ def _points(candidates: Any) -> list[list[float]]:
     return [[round(float(c.price)), round(float(c.loss), 3)] for c in candidates]
 
 
-def measured(network: str, store: Store, out: Path) -> dict[str, Any]:
+def measured(network: str, store: ResultStore, out: Path) -> dict[str, Any]:
     """The comparison, from the store if it is there."""
     known = store.get(f"widths of {network}")
     if known is None:

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.timing import Comparison, Target
 from fixedpoint_nn.hardware.pack.reader import load_pack
 from fixedpoint_nn.hardware.sim.build import compiled
-from fixedpoint_nn.hardware.sim.run import Job, attempt
+from fixedpoint_nn.hardware.sim.run import Job, run_once
 
 TITLE = "The engine simulated: golden pack names_lstm, 8 lanes, activations of 16 bits"
 PACK = Path(__file__).resolve().parents[1] / "golden_vectors" / "names_lstm"
@@ -40,7 +40,7 @@ def run(rounds: int, clock: str) -> list[Comparison]:
                 chosen = np.arange(vectors) % len(pack.vectors)
                 job = Job(pack.config, pack.mem_files(), pack.input, pack.output, name, pack.seed)
                 start = now()
-                outcome, text, status = attempt(
+                outcome, text, status = run_once(
                     commands[name], job, Path(folder), pack.vectors[chosen], 0, False
                 )
                 seconds = now() - start

@@ -80,7 +80,7 @@ def prepare(pack: Pack, board: Board, folder: Path) -> Design:
     return design
 
 
-def build(
+def build_bitstream(
     pack: Pack, board: Board, folder: Path, progress: Callable[[str], None] = lambda line: None
 ) -> Built:
     """Build the bitstream in `folder`, with a summary as Markdown and JSON beside it."""
@@ -115,7 +115,7 @@ def build(
         engine=asdict(design.config),
     )
     write_whole(folder / RESULTS, json.dumps(built.as_json(), indent=1) + "\n")
-    write_whole(folder / PAGE, page(built, board))
+    write_whole(folder / PAGE, build_summary(built, board))
     return built
 
 
@@ -130,7 +130,7 @@ def _call(command: list[str], folder: Path, stage: str) -> None:
         raise BoardError(f"{stage} failed: {errors[0]} ({log} has the whole story)")
 
 
-def page(built: Built, board: Board) -> str:
+def build_summary(built: Built, board: Board) -> str:
     """The summary of a build, as Markdown."""
     verdict = (
         "which is met"

@@ -15,7 +15,7 @@ from fixedpoint_nn.board.errors import BoardError
 from fixedpoint_nn.board.identity import Identity
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
-from fixedpoint_nn.hardware.isa.port import Port as Place
+from fixedpoint_nn.hardware.isa.port import Port
 from fixedpoint_nn.hardware.pack.reader import Pack
 from fixedpoint_nn.numerics.arrays import Ints
 
@@ -24,7 +24,7 @@ LOADED = ("program", "weights", "parameters", "tables")  # memories with a load 
 
 
 @dataclass(frozen=True)
-class Status:
+class EngineStatus:
     """The engine's status registers."""
 
     busy: bool
@@ -37,11 +37,11 @@ class Status:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class BoardOutcome:
     """The output words of one run, and the status registers after it."""
 
     words: Ints
-    status: Status
+    status: EngineStatus
 
 
 class Driver(ABC):
@@ -58,7 +58,7 @@ class Driver(ABC):
     # ---- primitives ------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def status(self) -> Status:
+    def status(self) -> EngineStatus:
         """The status registers; the counters change while the engine runs."""
 
     @abstractmethod
@@ -95,16 +95,18 @@ class Driver(ABC):
                 self.load_words(memory, 0, words)
         self.write(0, images.activations)
 
-    def run(self, pack: Pack, inputs: ArrayLike, seed: int | None = None, seconds: float = 60.0) -> Outcome:
+    def run(
+        self, pack: Pack, inputs: ArrayLike, seed: int | None = None, seconds: float = 60.0
+    ) -> BoardOutcome:
         """Run one vector: write the input (words,), start, wait at most `seconds`, and read the output."""
         self.write_value(pack.input, np.ravel(np.asarray(inputs, np.int64)))
         self.start(pack.seed if seed is None else seed)
         status = self.wait(seconds)
-        return Outcome(self.read_value(pack.output), status)
+        return BoardOutcome(self.read_value(pack.output), status)
 
     def stream(
         self, pack: Pack, vectors: Ints, seed: int | None = None, seconds: float = 60.0
-    ) -> Iterator[Outcome]:
+    ) -> Iterator[BoardOutcome]:
         """Run vectors (vectors, words), yielding each result; vector n has seed + n, as in a pack."""
         first = pack.seed if seed is None else seed
         for number, vector in enumerate(vectors):
@@ -121,13 +123,13 @@ class Driver(ABC):
             for place in outcome.words.tolist():
                 yield symbols[place]
 
-    def write_value(self, place: Place, ints: Ints) -> None:
+    def write_value(self, place: Port, ints: Ints) -> None:
         """Write one value to its blocks of the activation memory."""
         for first in range(0, place.words, place.run):
             part = ints[first : first + place.run]
             self.write(place.address + first // place.run * place.stride, part)
 
-    def read_value(self, place: Place) -> Ints:
+    def read_value(self, place: Port) -> Ints:
         """Read one value from its blocks."""
         parts = [
             self.read(place.address + first // place.run * place.stride, min(place.run, place.words - first))
@@ -135,7 +137,7 @@ class Driver(ABC):
         ]
         return np.concatenate(parts)
 
-    def wait(self, seconds: float = 60.0) -> Status:
+    def wait(self, seconds: float = 60.0) -> EngineStatus:
         """Wait for the end of the run; raises after `seconds`."""
         end = time.monotonic() + seconds
         while True:

@@ -4,18 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fixedpoint_nn.board import frames
-from fixedpoint_nn.board.driver import Driver, Status
+from fixedpoint_nn.board.driver import Driver, EngineStatus
 from fixedpoint_nn.board.errors import BoardError
 from fixedpoint_nn.board.frames import Command
 from fixedpoint_nn.board.identity import Identity
 from fixedpoint_nn.board.link import ANSWER_SECONDS, CHUNK, Link
-from fixedpoint_nn.board.ports import Port
+from fixedpoint_nn.board.ports import ByteStream
+from fixedpoint_nn.files.closing import Closing
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.numerics.arrays import Ints
 
@@ -27,8 +27,8 @@ LOADS = {
 }
 
 
-class Engine(Link, Driver):
-    """An engine on a board, behind a `Port` such as `SerialPort`.
+class Engine(Link, Driver, Closing):
+    """An engine on a board, behind a `ByteStream` such as `SerialPort`.
 
     A call that fails raises `BoardError`; the next call works again, because the chip aborts an incomplete request,
     and late answers are discarded.
@@ -38,18 +38,10 @@ class Engine(Link, Driver):
     ...     engine.run(pack, pack.vectors[0]).words
     """
 
-    def __init__(self, port: Port, seconds: float = ANSWER_SECONDS) -> None:
+    def __init__(self, port: ByteStream, seconds: float = ANSWER_SECONDS) -> None:
         super().__init__(port, seconds)
         self.name = port.name
         self.identity = self.identify()
-
-    def __enter__(self) -> Engine:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the port."""
@@ -62,12 +54,12 @@ class Engine(Link, Driver):
         self.identity = Identity.parse(self._ask(Command.IDENTIFY), self.port.name)
         return self.identity
 
-    def status(self) -> Status:
+    def status(self) -> EngineStatus:
         """The status registers; during a run the bytes of a counter may be from different clocks."""
         content = self._ask(Command.STATUS)
         numbers = [int.from_bytes(content[place : place + 4], "little") for place in range(1, 17, 4)]
         flags = content[0]
-        return Status(bool(flags & 1), bool(flags & 2), bool(flags & 4), *numbers)
+        return EngineStatus(bool(flags & 1), bool(flags & 2), bool(flags & 4), *numbers)
 
     def reset(self) -> None:
         """Abort a run; the memories keep their contents."""

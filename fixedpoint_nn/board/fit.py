@@ -18,7 +18,7 @@ BANK_LANES = 64  # of the activation memory, at most
 SHORTEST_WORD = 4  # bits, for a proposal
 
 
-class Room(Protocol):
+class Resources(Protocol):
     """The available resources: of a board, a chip, or a budget."""
 
     @property
@@ -42,11 +42,11 @@ class Room(Protocol):
         """The available multipliers, in the family's blocks."""
 
 
-R = TypeVar("R", bound=Room)
+R = TypeVar("R", bound=Resources)
 
 
 @dataclass(frozen=True)
-class Memory:
+class EngineMemory:
     """One memory of the engine: words, bits per word, and bits written at a time."""
 
     name: str
@@ -69,7 +69,7 @@ class Needs:
         return sum(self.blocks.values())
 
 
-def memories(config: EngineConfig) -> tuple[Memory, ...]:
+def memories(config: EngineConfig) -> tuple[EngineMemory, ...]:
     """The memories of an engine, including the activation banks and one copy of the tables per drained word."""
     word, weights, parameters = (
         config.activation_width,
@@ -78,17 +78,17 @@ def memories(config: EngineConfig) -> tuple[Memory, ...]:
     )
     rows = config.activation_depth // config.lanes
     return (
-        Memory("weights", config.weight_depth, weights, weights),
-        *(Memory("activations", rows, lanes * word, word) for lanes in banks(config)),
-        Memory("parameters", config.parameter_depth, parameters, parameters),
-        *(Memory("tables", config.table_depth, word, word),) * config.drain,
-        Memory("program", config.program_depth, 32, 32),
+        EngineMemory("weights", config.weight_depth, weights, weights),
+        *(EngineMemory("activations", rows, lanes * word, word) for lanes in banks(config)),
+        EngineMemory("parameters", config.parameter_depth, parameters, parameters),
+        *(EngineMemory("tables", config.table_depth, word, word),) * config.drain,
+        EngineMemory("program", config.program_depth, 32, 32),
     )
 
 
-def registers(config: EngineConfig) -> Memory:
+def registers(config: EngineConfig) -> EngineMemory:
     """The sequencer's registers, which are a block memory if memories of that size are."""
-    return Memory("registers", 8, config.address_width, config.address_width)
+    return EngineMemory("registers", 8, config.address_width, config.address_width)
 
 
 def banks(config: EngineConfig) -> list[int]:
@@ -100,22 +100,22 @@ def banks(config: EngineConfig) -> list[int]:
     return [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
 
 
-def blocks(memory: Memory, family: Family) -> int:
+def blocks(memory: EngineMemory, family: Family) -> int:
     """The fewest block memories for one memory over all shapes; separately written words start at a write enable."""
     return 0 if _is_logic(memory, family) else _blocks(memory, family)
 
 
-def _blocks(memory: Memory, family: Family) -> int:
+def _blocks(memory: EngineMemory, family: Family) -> int:
     """The fewest block memories for one memory, even if it is small."""
     return min(-(-memory.words // words) * _columns(memory, bits, family) for words, bits in family.shapes)
 
 
-def memory_luts(config: EngineConfig, room: Room) -> int:
+def memory_luts(config: EngineConfig, room: Resources) -> int:
     """The LUTs of the memories that are made of logic."""
     return sum(_luts(memory, room.chip) for memory in memories(config) if _is_logic(memory, room.chip))
 
 
-def _luts(memory: Memory, family: Family) -> int:
+def _luts(memory: EngineMemory, family: Family) -> int:
     """The fewest LUTs for one memory over all shapes."""
     return min(
         luts * -(-memory.words // words) * -(-memory.bits // bits)
@@ -123,14 +123,14 @@ def _luts(memory: Memory, family: Family) -> int:
     )
 
 
-def _is_logic(memory: Memory, family: Family) -> bool:
+def _is_logic(memory: EngineMemory, family: Family) -> bool:
     """Whether a memory is made of logic, because it is small or LUTs are cheaper."""
     if family.block_in_luts == 0:
         return memory.words * memory.bits <= family.small_bits
     return _luts(memory, family) <= family.block_in_luts * _blocks(memory, family)
 
 
-def _columns(memory: Memory, bits: int, family: Family) -> int:
+def _columns(memory: EngineMemory, bits: int, family: Family) -> int:
     """The number of block memories of `bits` bits side by side."""
     if memory.written == memory.bits:
         return -(-memory.bits // bits)
@@ -141,7 +141,7 @@ def _columns(memory: Memory, bits: int, family: Family) -> int:
     return -(-parts // (bits // family.write_bits))
 
 
-def needs(config: EngineConfig, room: Room) -> Needs:
+def needs(config: EngineConfig, room: Resources) -> Needs:
     """The resources that an engine needs on this chip."""
     inside: dict[str, int] = {}
     large: dict[str, int] = {}
@@ -182,7 +182,7 @@ def _parts(bits: int, capacity: int) -> int:
     return max(1, -(-(bits - 1) // (capacity - 1)))
 
 
-def misfit(config: EngineConfig, board: Room) -> str:
+def misfit(config: EngineConfig, board: Resources) -> str:
     """A sentence about a lacking resource; empty if the engine fits."""
     wanted, chip = needs(config, board), board.chip
     if wanted.total > board.block_memories:
@@ -216,6 +216,7 @@ def smallest_change(
 
 
 def _shorter(config: EngineConfig) -> Iterator[tuple[int, EngineConfig]]:
+    """(bits fewer, engine) with weights and words shortened alike, as long as the engine is possible."""
     for less in range(1, min(config.weight_width, config.activation_width) - SHORTEST_WORD + 1):
         try:
             yield (

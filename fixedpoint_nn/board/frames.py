@@ -35,7 +35,7 @@ class Command(IntEnum):
     LOAD_TABLES = 11
 
 
-class Result(IntEnum):
+class ResultCode(IntEnum):
     """The result codes of answers."""
 
     DONE = 0

@@ -8,25 +8,25 @@ from collections.abc import Callable
 
 from fixedpoint_nn.board import frames
 from fixedpoint_nn.board.errors import BoardError, NoAnswer
-from fixedpoint_nn.board.frames import Command, Result
-from fixedpoint_nn.board.ports import Port
+from fixedpoint_nn.board.frames import Command, ResultCode
+from fixedpoint_nn.board.ports import ByteStream
 
 CHUNK = 1024  # bytes of words in one request or answer
 ANSWER_SECONDS = 1.0  # of silence until a timeout; the chip aborts a request after 0.1
 QUIET_SECONDS = 0.05  # of silence after which a disturbed line counts as quiet
 ATTEMPTS = 3  # to resynchronise
 REFUSALS = {
-    Result.DAMAGED: "the request arrived damaged, and what it wrote is undefined; call again",
-    Result.CUT_SHORT: "a part of the request was lost, and what it wrote is undefined; call again",
-    Result.BUSY: "the engine is running; wait for it, or reset it",
-    Result.UNKNOWN: "it knows no such request; build the board again with this version",
+    ResultCode.DAMAGED: "the request arrived damaged, and what it wrote is undefined; call again",
+    ResultCode.CUT_SHORT: "a part of the request was lost, and what it wrote is undefined; call again",
+    ResultCode.BUSY: "the engine is running; wait for it, or reset it",
+    ResultCode.UNKNOWN: "it knows no such request; build the board again with this version",
 }
 
 
 class Link:
     """Sends requests to the chip; after a failure the next request first resynchronises."""
 
-    def __init__(self, port: Port, seconds: float) -> None:
+    def __init__(self, port: ByteStream, seconds: float) -> None:
         self.port, self.seconds = port, seconds
         self._tag, self._disturbed = 0, True
 
@@ -40,8 +40,10 @@ class Link:
         self._disturbed = True
         answer = self._exchange(command, message)
         self._disturbed = False
-        if answer.result != Result.DONE:
-            raise BoardError(f"{self.port.name} refused {command.name}: {REFUSALS[Result(answer.result)]}")
+        if answer.result != ResultCode.DONE:
+            raise BoardError(
+                f"{self.port.name} refused {command.name}: {REFUSALS[ResultCode(answer.result)]}"
+            )
         return answer.content
 
     def _recover(self, wanted: Command) -> None:
@@ -54,7 +56,7 @@ class Link:
             except BoardError as error:
                 failure = error
                 continue
-            if answer.result == Result.DONE:
+            if answer.result == ResultCode.DONE:
                 return
         raise failure or self._damaged(wanted)
 
@@ -75,9 +77,9 @@ class Link:
                 raise self._damaged(command)
             rest = self._exactly(length + frames.CHECKSUM_BYTES, command)
             answer = frames.parse_answer(head + rest)
-            if answer is None or answer.result not in set(Result):
+            if answer is None or answer.result not in set(ResultCode):
                 raise self._damaged(command)
-            if answer.tag == self._tag or answer.result in (Result.DAMAGED, Result.CUT_SHORT):
+            if answer.tag == self._tag or answer.result in (ResultCode.DAMAGED, ResultCode.CUT_SHORT):
                 return answer
 
     def _damaged(self, command: Command) -> BoardError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from fixedpoint_nn.board.engine import Engine
 from fixedpoint_nn.board.link import ANSWER_SECONDS
-from fixedpoint_nn.board.ports import BAUD, Port, SerialPort
+from fixedpoint_nn.board.ports import BAUD, ByteStream, SerialPort
 from fixedpoint_nn.board.process import SimulatedPort
 from fixedpoint_nn.board.simulated import SECONDS, SimulatedBoard
 from fixedpoint_nn.hardware.pack.reader import Pack
@@ -22,7 +22,7 @@ def open_engine(name: str, pack: Pack, simulator: str = "iverilog", baud: int = 
     return _opened(SimulatedPort(SimulatedBoard(config, pack.images, simulator)), SECONDS)
 
 
-def _opened(port: Port, seconds: float) -> Engine:
+def _opened(port: ByteStream, seconds: float) -> Engine:
     try:
         return Engine(port, seconds)
     except BaseException:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Byte ports to a board: the `Port` protocol, and serial ports."""
+"""Byte streams to a board: the protocol `ByteStream`, and serial ports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fixedpoint_nn.board.errors import BoardError
 BAUD = 1_000_000
 
 
-class Port(Protocol):
+class ByteStream(Protocol):
     """A byte stream to a board."""
 
     name: str
@@ -61,6 +61,7 @@ class SerialPort:
             self._port = None
 
     def _opened(self) -> Any:
+        """The port of pyserial, which is opened if it is not open."""
         if self._port is None:
             try:
                 import serial

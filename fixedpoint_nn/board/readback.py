@@ -17,7 +17,7 @@ from fixedpoint_nn.board.driver import Driver
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.pack.reader import Pack
 from fixedpoint_nn.hardware.verify.readback_program import readback_program
-from fixedpoint_nn.hardware.verify.readback_section import Section
+from fixedpoint_nn.hardware.verify.readback_section import ReadbackSection
 from fixedpoint_nn.hardware.verify.verdict import Verdict
 from fixedpoint_nn.numerics.arrays import Ints
 
@@ -53,7 +53,7 @@ def read_back(engine: Driver, pack: Pack, progress: Callable[[str], None] = lamb
     return Verdict(True, text, words=words, cycles=cycles)
 
 
-def _run(engine: Driver, images: Images, section: Section) -> tuple[str, int]:
+def _run(engine: Driver, images: Images, section: ReadbackSection) -> tuple[str, int]:
     """(first difference found by a section, or empty; cycles)."""
     built, wanted = images.words(engine.config), section.images.words(engine.config)
     engine.load_words("program", 0, section.images.program)

@@ -43,7 +43,7 @@ class SimulatedBoard(BoardProcess):
         try:
             if images is not None:
                 write_full(folder, config, images)
-            super().__init__(compiled(values, simulator), folder, kept.close)
+            super().__init__(compiled_board(values, simulator), folder, kept.close)
         except BaseException:
             kept.close()
             raise
@@ -60,7 +60,7 @@ def write_full(folder: Path, config: EngineConfig, images: Images) -> None:
         (folder / f"{name}.mem").write_text(text)
 
 
-def compiled(values: dict[str, int], simulator: str) -> list[str]:
+def compiled_board(values: dict[str, int], simulator: str) -> list[str]:
     """The command that simulates a board with these parameters; compiled unless cached."""
     if simulator not in SIMULATORS:
         raise ToolError(f"There is no simulator {simulator!r}; use {' or '.join(map(repr, SIMULATORS))}.")
@@ -81,6 +81,7 @@ def compiled(values: dict[str, int], simulator: str) -> list[str]:
 
 
 def _built(key: str, values: dict[str, int], tool: Tool, sources: list[Path]) -> Path:
+    """Compile the bench with these parameters, and put the program into the cache under `key`."""
     simulator, program = tool.name, str(tool.path)
     with scratch.folder(plain=True) as work:
         for source in sources:

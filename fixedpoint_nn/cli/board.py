@@ -11,8 +11,8 @@ import argparse
 from pathlib import Path
 
 from fixedpoint_nn.board import boards
-from fixedpoint_nn.board.build import build as build_bitstream
-from fixedpoint_nn.board.build import page, prepare
+from fixedpoint_nn.board.build import build_bitstream as build_bitstream
+from fixedpoint_nn.board.build import build_summary, prepare
 from fixedpoint_nn.board.engine import Engine
 from fixedpoint_nn.board.errors import BoardError
 from fixedpoint_nn.board.golden import run_golden
@@ -142,7 +142,7 @@ def build(arguments: argparse.Namespace) -> int:
         show(arguments, results, f"the design is in {arguments.out}; `{script}` builds it there{untested}")
         return 0
     built = build_bitstream(pack, board, arguments.out, say)
-    show(arguments, built.as_json(), page(built, board).rstrip())
+    show(arguments, built.as_json(), build_summary(built, board).rstrip())
     return 0 if built.meets_the_clock else FAILURE
 
 
@@ -190,7 +190,8 @@ def load(arguments: argparse.Namespace) -> int:
     """Run `board load`: load the images of a pack into a board; returns the exit status."""
     if arguments.port == SIMULATED:
         raise CommandError(
-            f"a simulated board is gone when the command ends; use `fixedpoint-nn board run --port {SIMULATED} --load`"
+            "a simulated board exists only while one command runs; use `fixedpoint-nn board run "
+            f"--port {SIMULATED} --load`"
         )
     pack = load_pack(arguments.pack)
     with _engine(arguments, pack) as engine:

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from fixedpoint_nn import zoo
-from fixedpoint_nn.board.demo import DemoServer, Model, Show, kind_of
+from fixedpoint_nn.board.demo import DemoModel, DemoServer, Show, demo_kind
 from fixedpoint_nn.board.opening import SIMULATED, open_engine
 from fixedpoint_nn.board.simulated import RUN_SECONDS
 from fixedpoint_nn.cli.arguments import Commands, command, natural, not_negative
 from fixedpoint_nn.cli.errors import CommandError
 from fixedpoint_nn.cli.progress import say
-from fixedpoint_nn.cli.writer import VOCABULARIES
+from fixedpoint_nn.cli.text_vocabulary import VOCABULARIES
 from fixedpoint_nn.data.images import FASHION
 from fixedpoint_nn.hardware.emulator.emulator import Emulator
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
@@ -64,7 +64,7 @@ def add_own(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command until Ctrl-C; returns its exit status."""
     pack = load_pack(arguments.pack)
-    kind_of(pack)  # before a simulator is built
+    demo_kind(pack)  # before a simulator is built
     simulated = arguments.port == SIMULATED
     place = f"a simulated board ({arguments.simulator})" if simulated else f"the board at {arguments.port}"
     say(f"opening {place}")
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def labels_of(pack: Pack) -> Sequence[str]:
     """The labels of output words: classes, or symbols."""
-    if kind_of(pack) == "picture":
+    if demo_kind(pack) == "picture":
         if pack.output.words != len(DIGITS):
             return [str(place) for place in range(pack.output.words)]
         return FASHION if pack.name in FASHIONABLE else DIGITS
@@ -92,25 +92,25 @@ def labels_of(pack: Pack) -> Sequence[str]:
     return VOCABULARIES[source]().symbols
 
 
-def model_of(pack: Pack, temperature: float) -> Model:
+def model_of(pack: Pack, temperature: float) -> DemoModel:
     """The quantised network in NumPy, if the zoo has it and it reproduces the pack's words; else the emulator."""
     source = WRITERS.get(pack.name, pack.name)
     plan = pack.directory / "plan.json"
     if source in zoo.names() and plan.exists():
         fixed = quantize(zoo.load(source), Plan.load(plan))
-        if kind_of(pack) == "picture":
-            model = Model(
+        if demo_kind(pack) == "picture":
+            model = DemoModel(
                 "the same network over integers, in NumPy", lambda x, seed: _classified(fixed, pack, x)
             )
         else:
             how = SamplingConfig(pack.output.words, temperature)
             first = int(pack.vectors[0, 0])
-            model = Model(
+            model = DemoModel(
                 "the same network over integers, in NumPy", lambda x, seed: write(fixed, how, seed, first)
             )
         if np.array_equal(np.ravel(model.run(pack.vectors[0], pack.seed)), pack.expected[0]):
             return model
-    return Model("the engine's twin in Python, clock by clock", lambda x, seed: _emulated(pack, x, seed))
+    return DemoModel("the engine's twin in Python, clock by clock", lambda x, seed: _emulated(pack, x, seed))
 
 
 def _classified(fixed: Quantized, pack: Pack, inputs: Ints) -> Ints:

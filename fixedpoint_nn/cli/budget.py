@@ -23,7 +23,7 @@ ACTIVITY = ("multiply-adds", "weight rows", "words read", "written")  # what ene
 
 
 @dataclass(frozen=True)
-class Comparison:
+class EngineComparison:
     """The compared engines, their budget, and the one taken."""
 
     budget: Budget
@@ -104,7 +104,7 @@ def from_arguments(arguments: argparse.Namespace) -> Budget | None:
         return stated(arguments.dsp, arguments.bram, arguments.clock_mhz, arguments.lut or 0)
     if given:
         raise CommandError(
-            f"--budget {arguments.budget} says what there is; leave {' and '.join(given)} out, or --budget"
+            f"--budget {arguments.budget} states the resources itself; leave out {' and '.join(given)}, or --budget"
         )
     try:
         budget = find_budget(arguments.budget)
@@ -119,13 +119,13 @@ def from_arguments(arguments: argparse.Namespace) -> Budget | None:
     return budget
 
 
-def compare(
+def compare_engines(
     fixed: Quantized,
     shape: tuple[int, ...],
     budget: Budget,
     arguments: argparse.Namespace,
     say: Callable[[str], None],
-) -> Comparison:
+) -> EngineComparison:
     """Compare engines within a budget, and take the fastest that fits."""
     found = alternatives(
         fixed,
@@ -138,7 +138,7 @@ def compare(
         multiplier=arguments.multiplier,
         progress=say,
     )
-    return Comparison(budget, found, fastest(found, budget, held=arguments.lanes is not None))
+    return EngineComparison(budget, found, fastest(found, budget, held=arguments.lanes is not None))
 
 
 def again(arguments: argparse.Namespace) -> list[object]:

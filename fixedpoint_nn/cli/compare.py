@@ -13,7 +13,7 @@ from fixedpoint_nn.cli import target
 from fixedpoint_nn.cli.arguments import Commands, command, positive
 from fixedpoint_nn.cli.errors import FAILURE, CommandError
 from fixedpoint_nn.cli.results import show
-from fixedpoint_nn.interchange.comparison import Pair, compare
+from fixedpoint_nn.interchange.comparison import ComparedTensor, compare
 from fixedpoint_nn.interchange.load import kind_of
 
 
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if found.equal else FAILURE
 
 
-def _row(pair: Pair) -> dict[str, object]:
+def _row(pair: ComparedTensor) -> dict[str, object]:
     alike = pair.theirs.shape == pair.ours.shape and pair.theirs.size > 0
     largest = float(np.abs(pair.theirs - pair.ours).max()) if alike else None
     return {

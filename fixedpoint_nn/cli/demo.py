@@ -61,20 +61,20 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns its exit status."""
     with redirect_stdout(chatter(arguments)):
-        results = walk(arguments)
+        results = run_steps(arguments)
     verb, report = "PASS" if results["passed"] else "FAIL", results["report"]
     show(arguments, results, f"\n{verb} in {results['seconds']:.0f} s; the report: {report}")
     return 0 if results["passed"] else 1
 
 
-def walk(arguments: argparse.Namespace) -> dict[str, Any]:
+def run_steps(arguments: argparse.Namespace) -> dict[str, Any]:
     """Run all steps; returns their results."""
     out: Path = arguments.out
     if arguments.fresh:
         for part in ("training", "sweep"):
             shutil.rmtree(out / part, ignore_errors=True)
     start = time.perf_counter()
-    steps = Steps(6)
+    steps = Headings(6)
 
     steps.begin("What is here")
     icarus = find_tool("iverilog")
@@ -112,7 +112,7 @@ def walk(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-class Steps:
+class Headings:
     """Numbered headings."""
 
     def __init__(self, count: int) -> None:
@@ -124,7 +124,7 @@ class Steps:
         print(f"\n[{self.number}/{self.count}] {title}", flush=True)
 
 
-def train(folder: Path) -> target.Target:
+def train(folder: Path) -> target.NetworkTarget:
     """Step 1: train the network, or reuse it, and show text that it generates in float."""
     path = folder / f"{NET}.safetensors"
     chosen = trained_before(path)
@@ -143,7 +143,7 @@ def train(folder: Path) -> target.Target:
     return chosen
 
 
-def trained_before(path: Path) -> target.Target | None:
+def trained_before(path: Path) -> target.NetworkTarget | None:
     """The network of an earlier demo with the same settings, if its record matches the file; else None."""
     if not path.exists() or serialization.load_metadata(path).get("epochs") != EPOCHS:
         return None
@@ -152,7 +152,7 @@ def trained_before(path: Path) -> target.Target | None:
     return chosen if any(results.get("weights") == chosen.weights for results in about) else None
 
 
-def sweep(chosen: target.Target, folder: Path) -> int:
+def sweep(chosen: target.NetworkTarget, folder: Path) -> int:
     """Step 2: sweep word lengths; returns the shortest with a small loss."""
     watch = Stopwatch("sweep", [chosen.source, "--words", ",".join(map(str, WORDS)), "--out", folder])
     found = sweep_network(chosen, WORDS, folder, progress=bars())
@@ -163,7 +163,7 @@ def sweep(chosen: target.Target, folder: Path) -> int:
     return bits
 
 
-def emit(chosen: target.Target, plan: Plan, bits: int, folder: Path) -> None:
+def emit(chosen: target.NetworkTarget, plan: Plan, bits: int, folder: Path) -> None:
     """Step 3: emit the pack, with the engine's size if yosys is installed."""
     given = [
         chosen.source,
@@ -190,21 +190,21 @@ def emit(chosen: target.Target, plan: Plan, bits: int, folder: Path) -> None:
     print(f"{folder}: {images}; {pack.cycles[0]:,} clock cycles for a name, predicted")
 
 
-def write(chosen: target.Target, plan: Plan, bits: int, folder: Path) -> bool:
+def write(chosen: target.NetworkTarget, plan: Plan, bits: int, folder: Path) -> bool:
     """Step 4: generate names by Verilog and model; returns whether they are equal."""
     given = [chosen.source, "--count", COUNT, "--temperature", TEMPERATURE, "--seed", SEED, "--word", bits]
     watch = Stopwatch("generate", [*given, "--rtl", "--out", folder])
     fixed = quantize(chosen.net, plan)
-    writer = generate.writer_of(chosen)
-    how, ids = generate.plan_writing(fixed, writer, COUNT, TEMPERATURE, SEED)
+    vocabulary = generate.vocabulary_of(chosen)
+    how, ids = generate.plan_writing(fixed, vocabulary, COUNT, TEMPERATURE, SEED)
     print(f"{how.length} letters, one by one ...", flush=True)
     results = generate.compared(
         chosen,
         bits,
         SEED,
         TEMPERATURE,
-        writer.split(ids),
-        writer.split(RtlWriter(fixed, how)(SEED)[0]),
+        vocabulary.split(ids),
+        vocabulary.split(RtlWriter(fixed, how)(SEED)[0]),
     )
     folder.mkdir(parents=True, exist_ok=True)
     watch.record(folder, results).save()

@@ -141,7 +141,9 @@ def run(arguments: argparse.Namespace) -> int:
             show(arguments, chosen.about() | compared, "")
             return 0
     if arguments.show:
-        program = shown(chosen, plan, arguments.show, lanes, drain, arguments.multiplier, words, window)
+        program = program_after(
+            chosen, plan, arguments.show, lanes, drain, arguments.multiplier, words, window
+        )
         results = {"network": chosen.name, "pass": arguments.show, "program": program} | compared
         show(arguments, results, program.rstrip("\n"))
         return 0
@@ -176,21 +178,21 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _compare(
-    arguments: argparse.Namespace, chosen: target.Target, plan: Plan | None, within: Budget
-) -> budget.Comparison:
+    arguments: argparse.Namespace, chosen: target.NetworkTarget, plan: Plan | None, within: Budget
+) -> budget.EngineComparison:
     """Compare the engines for the network, and print the comparison."""
     if arguments.out is not None:
         check_replaceable(arguments.out)  # fail before the work
     shape = chosen.samples(1).shape[1:]
-    comparison = budget.compare(fixed_network(chosen, plan), shape, within, arguments, say)
+    comparison = budget.compare_engines(fixed_network(chosen, plan), shape, within, arguments, say)
     if not arguments.json:
         table = comparison.text(arguments.verbose, columns(sys.stdout))
         print(fitted(table, sys.stdout), flush=True)
     return comparison
 
 
-def shown(
-    chosen: target.Target,
+def program_after(
+    chosen: target.NetworkTarget,
     plan: Plan | None,
     name: str,
     lanes: int,
@@ -215,7 +217,7 @@ def shown(
     return lowered.stages.show(name)
 
 
-def plan_for(chosen: target.Target, bits: int | None, path: Path | None) -> Plan | None:
+def plan_for(chosen: target.NetworkTarget, bits: int | None, path: Path | None) -> Plan | None:
     """The plan in a file, or one calibrated on training data; None for a quantised network."""
     if isinstance(chosen.net, Quantized):
         if bits is not None or path is not None:
@@ -231,14 +233,14 @@ def plan_for(chosen: target.Target, bits: int | None, path: Path | None) -> Plan
     return calibrate(chosen.net, chosen.calibration, word=bits)
 
 
-def fixed_network(chosen: target.Target, plan: Plan | None) -> Quantized:
+def fixed_network(chosen: target.NetworkTarget, plan: Plan | None) -> Quantized:
     """The quantised network: the given one, or the float network quantised by a plan."""
     fixed: Quantized = chosen.net if plan is None else quantize(chosen.net, plan)
     return fixed
 
 
 def emit_network(
-    chosen: target.Target,
+    chosen: target.NetworkTarget,
     plan: Plan | None,
     out: Path,
     *,
@@ -327,6 +329,7 @@ def _clock(arguments: argparse.Namespace) -> Clock:
 
 
 def _again(arguments: argparse.Namespace) -> list[object]:
+    """The arguments that repeat this command."""
     given = target.again(arguments)
     given += ["--word", arguments.word] if arguments.word is not None else []
     given += ["--plan", arguments.plan] if arguments.plan is not None else []

@@ -14,7 +14,7 @@ from fixedpoint_nn.cli.errors import FAILURE, CommandError
 from fixedpoint_nn.cli.results import show
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.pipeline import lower
-from fixedpoint_nn.interchange.contents import Contents, contents
+from fixedpoint_nn.interchange.contents import ModelContents, contents
 from fixedpoint_nn.layers import Embedding
 from fixedpoint_nn.network import serialization
 from fixedpoint_nn.network.one_port import one_port, several
@@ -98,7 +98,8 @@ def _shape(text: str) -> tuple[str, tuple[int, ...]]:
         raise CommandError(f"--shape {text!r} is not like image=1,3,32,32") from None
 
 
-def _described(path: str, found: Contents) -> tuple[dict[str, Any], list[str]]:
+def _described(path: str, found: ModelContents) -> tuple[dict[str, Any], list[str]]:
+    """(results for --json, lines to print) of what the file contains."""
     operators = dict(sorted((found.operators or {}).items()))
     lines = [f"{path}: a network of {KINDS[found.kind]}"]
     for heading, values in (("inputs", found.inputs), ("outputs", found.outputs)):
@@ -115,7 +116,7 @@ def _described(path: str, found: Contents) -> tuple[dict[str, Any], list[str]]:
     return results, lines
 
 
-def _sizes(found: Contents, bits: int) -> tuple[dict[str, Any], list[str]]:
+def _sizes(found: ModelContents, bits: int) -> tuple[dict[str, Any], list[str]]:
     """Layers, parameters, multiply-accumulates, and whether the engine can run the network, as data and text."""
     shape = found.shapes[0] if len(found.shapes) == 1 else found.shapes or None
     results: dict[str, Any] = {"shape": shape}
@@ -159,7 +160,7 @@ def _sizes(found: Contents, bits: int) -> tuple[dict[str, Any], list[str]]:
     return results, [*lines, f"The engine takes it{how}, with {TRIAL_LANES} lanes: {memory}."]
 
 
-def _trial(found: Contents, bits: int) -> Quantized | str:
+def _trial(found: ModelContents, bits: int) -> Quantized | str:
     """The float network quantised from random samples, which is enough for shapes and sizes; or the reason why not."""
     rng = np.random.default_rng(0)
     entries = [layer.weight.shape[0] for layer in every_layer(found.net) if isinstance(layer, Embedding)]

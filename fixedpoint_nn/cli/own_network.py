@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fixedpoint_nn.cli.samples_file import Samples
+from fixedpoint_nn.cli.samples_file import SamplesFile
 from fixedpoint_nn.layers import Dropout
 from fixedpoint_nn.network import tree
 from fixedpoint_nn.numerics.arrays import Array
@@ -25,7 +25,7 @@ from fixedpoint_nn.zoo.entry import Entry, TrainingRecipe
 EPOCHS, BATCH, RATE, CLIP = 20, 64, 1e-3, 1.0
 
 
-def entry_for(name: str, net: Any, samples: Samples, metric: Metric | None) -> Entry:
+def entry_for(name: str, net: Any, samples: SamplesFile, metric: Metric | None) -> Entry:
     """An entry that trains on nine of ten samples, and evaluates on every tenth."""
     train, test = samples.split()
     shape = outputs(net, train[0][:1]).shape[1:]

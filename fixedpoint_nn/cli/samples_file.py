@@ -24,7 +24,7 @@ HELD_OUT = 10  # the last of this many consecutive samples is held out
 
 
 @dataclass(frozen=True)
-class Samples:
+class SamplesFile:
     """Inputs `x` (n, ...) and, if the file has them, labels `y` (n, ...) and the `symbols` of a language model."""
 
     path: Path
@@ -50,7 +50,7 @@ class Samples:
         return (self.x[~held], y[~held]), (self.x[held], y[held])
 
 
-def load(path: Path) -> Samples:
+def load(path: Path) -> SamplesFile:
     """The samples in a file; raises CommandError."""
     arrays = arrays_of(path)
     if "x" not in arrays:
@@ -62,7 +62,7 @@ def load(path: Path) -> Samples:
     if y is not None and (y.ndim == 0 or len(y) != len(x)):
         raise CommandError(f"{path} holds {len(x)} inputs and labels of shape {y.shape}; each needs one")
     symbols = arrays.get("symbols")
-    return Samples(Path(path), x, y, None if symbols is None else "".join(map(str, symbols.reshape(-1))))
+    return SamplesFile(Path(path), x, y, None if symbols is None else "".join(map(str, symbols.reshape(-1))))
 
 
 def load_inputs(path: Path, names: Sequence[str]) -> list[Array]:

@@ -111,7 +111,7 @@ def interrupted(arguments: argparse.Namespace) -> str:
 
 
 def sweep_network(
-    chosen: target.Target,
+    chosen: target.NetworkTarget,
     word_lengths: Sequence[int],
     out: Path,
     *,
@@ -126,7 +126,7 @@ def sweep_network(
     announce: Callable[[float], None] | None = None,
 ) -> Sweep:
     """Sweep on held-out data, with calibration on training data; tables and plots are written to `out`."""
-    from fixedpoint_nn.cli.sweep_pictures import draw  # matplotlib is slow to import
+    from fixedpoint_nn.cli.sweep_pictures import draw_sweep  # matplotlib is slow to import
 
     x, y = chosen.held_out
     if chosen.given is not None and "qat" in methods:
@@ -154,11 +154,11 @@ def sweep_network(
     )
     found.to_csv(out / "sweep.csv")
     found.to_csv(out / "layers.csv", layers=True)
-    draw(found, chosen, x[:limit], out, axes, methods)
+    draw_sweep(found, chosen, x[:limit], out, axes, methods)
     return found
 
 
-def training_of(chosen: target.Target) -> Training:
+def training_of(chosen: target.NetworkTarget) -> Training:
     """The settings of quantisation-aware training: the zoo's, or on the given samples."""
     if chosen.given is None:
         return training_for(chosen.entry)
@@ -168,7 +168,7 @@ def training_of(chosen: target.Target) -> Training:
 
 
 def search_mixed(
-    chosen: target.Target, out: Path, limit: int | None, progress: bool, metric: Metric
+    chosen: target.NetworkTarget, out: Path, limit: int | None, progress: bool, metric: Metric
 ) -> Mixed:
     """The mixed-precision front, searched on one half of the held-out samples and reported on the other."""
     import matplotlib
@@ -194,7 +194,7 @@ def search_mixed(
     return mixed
 
 
-def summary(chosen: target.Target, found: Sweep) -> dict[str, Any]:
+def summary(chosen: target.NetworkTarget, found: Sweep) -> dict[str, Any]:
     """The results of a sweep for the report."""
     return {
         **chosen.about(),

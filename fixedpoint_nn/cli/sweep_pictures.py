@@ -8,7 +8,7 @@ from pathlib import Path
 
 import matplotlib
 
-from fixedpoint_nn.cli.target import Target
+from fixedpoint_nn.cli.target import NetworkTarget
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.precision import Sweep, pictures
 from fixedpoint_nn.precision.axes import PTQ
@@ -18,8 +18,8 @@ SMALL_LOSS = 0.5  # points of accuracy, or percent of the likelihood
 SHOWN = 500  # samples whose outputs are compared
 
 
-def draw(
-    found: Sweep, chosen: Target, x: Array, out: Path, axes: Sequence[str], methods: Sequence[str]
+def draw_sweep(
+    found: Sweep, chosen: NetworkTarget, x: Array, out: Path, axes: Sequence[str], methods: Sequence[str]
 ) -> None:
     """Plot metric and noise along each axis, and weights and outputs of the cheapest point with a small loss.
 

@@ -32,13 +32,13 @@ LIST = "`fixedpoint-nn zoo` lists the networks"
 
 
 @dataclass(frozen=True)
-class Target:
+class NetworkTarget:
     """A network with its weights, and its samples, from a file or the zoo."""
 
     net: Any
     name: str
     source: str  # as given on the command line
-    given: samples_file.Samples | None = None
+    given: samples_file.SamplesFile | None = None
     metric: Metric | None = None  # None: implied by the labels
     metadata: dict[str, Any] | None = None
 
@@ -120,7 +120,7 @@ def add_metric(parser: argparse.ArgumentParser) -> None:
 
 def resolve(
     text: str, data: Path | None = None, metric: Metric | None = None, quantised: bool = False
-) -> Target:
+) -> NetworkTarget:
     """The network of a name or file, with the samples in `data`, if given.
 
     A quantised network raises CommandError unless `quantised`.
@@ -132,10 +132,10 @@ def resolve(
     if given is not None and text not in zoo.names() and kind_of(text) == "onnx":
         given = arranged(given, text)
     detail(f"{text}: {name}, samples of {'the zoo' if data is None else data}")
-    return Target(net, name, text, given, metric, metadata)
+    return NetworkTarget(net, name, text, given, metric, metadata)
 
 
-def arranged(given: samples_file.Samples, path: str) -> samples_file.Samples:
+def arranged(given: samples_file.SamplesFile, path: str) -> samples_file.SamplesFile:
     """The samples, transposed from an ONNX file's order of axes (channels first) to the network's."""
     doors = doors_of(path)
     if len(doors) != 1:
@@ -174,7 +174,7 @@ def without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
     return (*shape[:axis], *shape[axis + 1 :])
 
 
-def from_arguments(arguments: argparse.Namespace, quantised: bool = False) -> Target:
+def from_arguments(arguments: argparse.Namespace, quantised: bool = False) -> NetworkTarget:
     """The target in a command's arguments."""
     return resolve(arguments.network, arguments.data, chosen_metric(arguments), quantised)
 

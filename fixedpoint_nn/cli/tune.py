@@ -72,9 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
         tell=_told(),
         announce=_announcing(arguments, command_line("tune", given)),
     )
-    from fixedpoint_nn.zoo.search_pictures import draw  # matplotlib is slow to import
+    from fixedpoint_nn.zoo.search_pictures import draw_trials  # matplotlib is slow to import
 
-    pictures = draw(found, out, entry.name)
+    pictures = draw_trials(found, out, entry.name)
     results = summary(entry.name, found, _repeat(arguments, found), [str(path) for path in pictures])
     watch.record(out, results).save()
     show(arguments, results, "\n".join(lines(results)))

@@ -11,24 +11,24 @@ import numpy as np
 
 from fixedpoint_nn.data.examples import Examples
 from fixedpoint_nn.data.lines import read_lines, read_tagged_names
-from fixedpoint_nn.data.sources import Source, locate
+from fixedpoint_nn.data.sources import PublishedFile, locate
 from fixedpoint_nn.data.split import by_position, held_out_end
 from fixedpoint_nn.data.vocabulary import Vocabulary
 from fixedpoint_nn.numerics.arrays import Array
 
-_NAMES = Source(
+_NAMES = PublishedFile(
     "names_makemore",
     "names.txt",
     "https://raw.githubusercontent.com/karpathy/makemore/master/names.txt",
     "0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d0b5694f58ea8cc4d",
 )
-_TAGGED = Source(
+_TAGGED = PublishedFile(
     "names_fr",
     "Prenoms.csv",
     "https://www.data.gouv.fr/fr/datasets/r/55cd803a-998d-4a5c-9741-4cd0ee0a7699",
     "195c7b9d43919d0c8b8de239c93b93d2402a1dc266ab680376521dffe37cb2d2",
 )
-_SHAKESPEARE = Source(
+_SHAKESPEARE = PublishedFile(
     "tinyshakespeare",
     "input.txt",
     "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
@@ -103,7 +103,7 @@ def contexts(words: Iterable[str], length: int, vocabulary: Vocabulary) -> Examp
     For the words "ab" and "c" and a length of 2, x is [0 0] [0 a] [a b] [0 0] [0 c] and y is a b 0 c 0.
     """
     if length < 1:
-        raise ValueError(f"A context of {length} letters cannot be; it must be 1 or more.")
+        raise ValueError(f"A context has 1 letter or more, not {length}.")
     ids = [vocabulary.encode(word) for word in words]
     before, after = np.zeros(length, np.int64), np.zeros(1, np.int64)
     rows = [np.lib.stride_tricks.sliding_window_view(np.concatenate([before, word]), length) for word in ids]

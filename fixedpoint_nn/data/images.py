@@ -7,7 +7,7 @@ import numpy as np
 
 from fixedpoint_nn.data.examples import Examples
 from fixedpoint_nn.data.idx import read_idx
-from fixedpoint_nn.data.sources import DataError, Source, locate
+from fixedpoint_nn.data.sources import DataError, PublishedFile, locate
 
 FASHION = ("T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "trainer", "bag", "boot")
 DIGITS = tuple("0123456789")
@@ -36,7 +36,7 @@ _MNIST_UNPACKED_SHA256 = (
 def fashion_mnist() -> tuple[Examples, Examples]:
     """Zalando's photographs of clothes: (train, test), x (n, 28, 28, 1) float32 in [0, 1], y (n,) classes."""
     sources = [
-        Source(
+        PublishedFile(
             "fashion_mnist",
             file,
             f"http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/{file}",
@@ -50,13 +50,15 @@ def fashion_mnist() -> tuple[Examples, Examples]:
 def mnist() -> tuple[Examples, Examples]:
     """Handwritten digits, by LeCun, Cortes and Burges: (train, test), of the same shapes as `fashion_mnist`."""
     sources = [
-        Source("mnist", file, f"https://ossci-datasets.s3.amazonaws.com/mnist/{file}", sha256, unpacked=True)
+        PublishedFile(
+            "mnist", file, f"https://ossci-datasets.s3.amazonaws.com/mnist/{file}", sha256, unpacked=True
+        )
         for file, sha256 in zip(_FILES, _MNIST_UNPACKED_SHA256)
     ]
     return _examples(sources[0], sources[1], DIGITS), _examples(sources[2], sources[3], DIGITS)
 
 
-def _examples(images: Source, labels: Source, classes: tuple[str, ...]) -> Examples:
+def _examples(images: PublishedFile, labels: PublishedFile, classes: tuple[str, ...]) -> Examples:
     x, y = read_idx(locate(images)), read_idx(locate(labels))
     if x.ndim != 3 or y.shape != x.shape[:1]:
         raise DataError(

@@ -24,7 +24,7 @@ class DataError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Source:
+class PublishedFile:
     """One published file: its place in a data folder, its URL, and its checksum."""
 
     folder: str
@@ -44,7 +44,7 @@ def cache_folder() -> Path:
     return Path(pooch.os_cache("fixedpoint_nn"))
 
 
-def locate(source: Source) -> Path:
+def locate(source: PublishedFile) -> Path:
     """The path of the file, with its checksum verified; downloaded if it is in neither folder. Raises DataError."""
     given = os.environ.get(VARIABLE)
     if given and (path := Path(given) / source.folder / source.file).is_file():
@@ -60,7 +60,8 @@ def locate(source: Source) -> Path:
     return path
 
 
-def _download(source: Source, path: Path) -> None:
+def _download(source: PublishedFile, path: Path) -> None:
+    """Download the file to `path`, which appears only if its checksum is right."""
     remedy = f"put it at {path} by hand, or set {VARIABLE} to a folder that has {source.place}."
     pooch.get_logger().setLevel(logging.WARNING)
     try:
@@ -76,7 +77,7 @@ def _download(source: Source, path: Path) -> None:
         raise DataError(f"{source.url} could not be downloaded ({_reason(error)}); {remedy}") from error
 
 
-def _sha256(path: Path, source: Source) -> str:
+def _sha256(path: Path, source: PublishedFile) -> str:
     digest = hashlib.sha256()
     try:
         with gzip.open(path, "rb") if source.unpacked else path.open("rb") as file:

@@ -84,19 +84,19 @@ def _take_over(journal: Path, place: Path) -> None:
     new, old = journal / NEW, journal / OLD
     while new.exists():  # else another process has completed it
         with suppress(FileNotFoundError):  # another process was faster
-            if _taken(new, place) or exchange(new, place):
+            if _renamed_if_free(new, place) or exchange(new, place):
                 return
             shutil.rmtree(old, ignore_errors=True)
             place.rename(old)
             try:
-                _taken(new, place)
+                _renamed_if_free(new, place)
             except BaseException:
                 if not place.exists():
                     old.rename(place)
                 raise
 
 
-def _taken(new: Path, place: Path) -> bool:
+def _renamed_if_free(new: Path, place: Path) -> bool:
     """Rename `new` to `place` if nothing is there; returns whether it was."""
     try:
         new.rename(place)

@@ -15,9 +15,9 @@ from fixedpoint_nn.hardware.isa.schedule import Schedule, schedule
 from fixedpoint_nn.hardware.isa.weight_window import RowClock, WeightMemory
 from fixedpoint_nn.hardware.pack import manifest
 from fixedpoint_nn.hardware.pack.writer import (
-    Contents,
+    PackContents,
     check_replaceable,
-    write,
+    write_pack,
 )
 from fixedpoint_nn.hardware.vectors import cover_points, reachability, search
 from fixedpoint_nn.network.one_port import as_one
@@ -126,7 +126,7 @@ def emit_lowered(
     rows = None if memory is None else RowClock(config.weight_window, memory)
     plan = schedule(lowered.instructions, config.lanes, config.drain, config.latency, config.pack, rows)
     cycles, macs = _predicted(lowered, plan, vectors, seed)
-    contents = Contents(
+    contents = PackContents(
         name=name,
         config=lowered.config,
         images=lowered.images,
@@ -145,7 +145,7 @@ def emit_lowered(
         stalls=[] if plan is None else [plan.stalls] * len(vectors.ints),
         weights=weights,
     )
-    return write(Path(directory), contents, radix, mif)
+    return write_pack(Path(directory), contents, radix, mif)
 
 
 def _predicted(

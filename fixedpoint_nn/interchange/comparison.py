@@ -17,7 +17,7 @@ SHOWN = 3  # differing values of a tensor that are shown
 
 
 @dataclass(frozen=True)
-class Pair:
+class ComparedTensor:
     """A tensor of the file, computed by both; `margin` is the allowed difference (0 for integers)."""
 
     name: str
@@ -53,16 +53,16 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RuntimeComparison:
     """All compared tensors in the order of computation; `judge` is the name of the other runtime."""
 
     judge: str
     exact: bool  # integers, with no margin
     samples: int
-    pairs: tuple[Pair, ...]
+    pairs: tuple[ComparedTensor, ...]
 
     @property
-    def first(self) -> Pair | None:
+    def first(self) -> ComparedTensor | None:
         """The first differing tensor, if any."""
         return next((pair for pair in self.pairs if len(pair.differing)), None)
 
@@ -81,7 +81,7 @@ class Comparison:
 
 def compare(
     path: str | os.PathLike[str], x: Array | Sequence[Array], *, optimised: bool = False
-) -> Comparison:
+) -> RuntimeComparison:
     """Run a .tflite or .onnx file on samples here and in its own runtime, and compare every tensor that both have.
 
     Samples are as for the network of `load_model`, a sequence of arrays for several inputs. Integers must be equal;
@@ -109,11 +109,12 @@ def compare(
     else:
         raise ValueError(f"{path} is this project's own file, and no other runtime reads it")
     pairs = tuple(
-        Pair(name, theirs, ours, 0 if exact else _margin(theirs)) for name, theirs, ours, exact in found
+        ComparedTensor(name, theirs, ours, 0 if exact else _margin(theirs))
+        for name, theirs, ours, exact in found
     )
     if not pairs:
         raise ValueError(f"{path} computes nothing that can be compared")
-    return Comparison(judge, not any(pair.margin for pair in pairs), len(xs[0]), pairs)
+    return RuntimeComparison(judge, not any(pair.margin for pair in pairs), len(xs[0]), pairs)
 
 
 def _margin(theirs: Array) -> float:

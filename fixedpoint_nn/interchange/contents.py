@@ -14,7 +14,7 @@ from fixedpoint_nn.network.serialization import load
 
 
 @dataclass(frozen=True)
-class Contents:
+class ModelContents:
     """Operators with counts, inputs and outputs with types and shapes, and the network or all refusals.
 
     `shapes` are those of one sample of each input, as the network takes it; empty if the file does not state them.
@@ -30,25 +30,27 @@ class Contents:
     refusals: tuple[str, ...] = ()
 
 
-def contents(path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] | None = None) -> Contents:
+def contents(
+    path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] | None = None
+) -> ModelContents:
     """Read the file; `shapes` as in `from_onnx`."""
     kind = kind_of(path)
     if kind == "onnx":
         return _onnx(path, shapes)
     if shapes:
-        raise ValueError(f"{path} says all of its shapes; they are given for .onnx files only")
+        raise ValueError(f"{path} states all of its shapes; shapes can be given for .onnx files only")
     if kind == "tflite":
         return _tflite(path)
     net = load(os.fspath(path))
     shape = getattr(net, "shape", None)
-    return Contents(kind, net=net, shapes=() if shape is None else (shape,))
+    return ModelContents(kind, net=net, shapes=() if shape is None else (shape,))
 
 
-def _onnx(path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] | None) -> Contents:
+def _onnx(path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] | None) -> ModelContents:
     from fixedpoint_nn.interchange.onnx.doors import WHOLE
     from fixedpoint_nn.interchange.onnx.file import read
     from fixedpoint_nn.interchange.onnx.importing import any_kind
-    from fixedpoint_nn.interchange.onnx.reader import UnsupportedModel
+    from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 
     model = read(path)
     inputs, outputs = (
@@ -59,16 +61,17 @@ def _onnx(path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] | No
     try:
         found = any_kind(path, shapes=shapes)
     except UnsupportedModel as error:
-        return Contents("onnx", inputs, outputs, operators, refusals=tuple(map(str, error.refusals)))
+        return ModelContents("onnx", inputs, outputs, operators, refusals=tuple(map(str, error.refusals)))
     types = {x.name: x.type for x in model.inputs}
     samples = tuple(door.sample for door in found.inputs)
     whole = tuple(types[door.name] in WHOLE for door in found.inputs)
-    return Contents("onnx", inputs, outputs, operators, found.net, samples, whole)
+    return ModelContents("onnx", inputs, outputs, operators, found.net, samples, whole)
 
 
-def _tflite(path: str | os.PathLike[str]) -> Contents:
-    from fixedpoint_nn.interchange.tflite.convert import Conversion, UnsupportedModel
+def _tflite(path: str | os.PathLike[str]) -> ModelContents:
+    from fixedpoint_nn.interchange.tflite.convert import TfliteConversion
     from fixedpoint_nn.interchange.tflite.file import read
+    from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 
     model = read(path)
     inputs, outputs = (
@@ -77,8 +80,8 @@ def _tflite(path: str | os.PathLike[str]) -> Contents:
     )
     operators = Counter(operator.kind for operator in model.operators)
     try:
-        net = Conversion(model).network()
+        net = TfliteConversion(model).network()
     except UnsupportedModel as error:
-        return Contents("tflite", inputs, outputs, operators, refusals=error.refusals)
+        return ModelContents("tflite", inputs, outputs, operators, refusals=error.refusals)
     shapes = (model.tensors[model.inputs[0]].shape[1:],)
-    return Contents("tflite", inputs, outputs, operators, net, shapes, (True,))
+    return ModelContents("tflite", inputs, outputs, operators, net, shapes, (True,))

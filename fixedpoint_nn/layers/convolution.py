@@ -8,7 +8,7 @@ from typing import Any
 
 from fixedpoint_nn.layers.fields import accumulator_point, cast_point, demand_numbers, parameter
 from fixedpoint_nn.layers.movement import spread
-from fixedpoint_nn.layers.padding import PaddingRule, resolve
+from fixedpoint_nn.layers.padding import PaddingRule, padding_pairs
 from fixedpoint_nn.numbers.number import Number
 from fixedpoint_nn.numbers.sliding_windows import Padding, Pair, reach
 from fixedpoint_nn.numerics.accumulator import Accumulator
@@ -61,7 +61,7 @@ class Conv2D:
                 f"this convolution takes images (batch, height, width, {self.channels}), and this has shape "
                 f"{x.shape}{hint}"
             )
-        padding = resolve(self.padding, x.shape, reach(self.kernel, self.dilation), self.stride)
+        padding = padding_pairs(self.padding, x.shape, reach(self.kernel, self.dilation), self.stride)
         windows = x.windows(self.kernel, self.stride, padding, self.groups, dilation=self.dilation)
         *positions, taps, channels = windows.shape
         y = windows.reshape(*positions, taps * channels).dot(self.weight, self.accumulator)

@@ -14,7 +14,7 @@ def _same(size: int, kernel: int, stride: int) -> Pair:
     return total // 2, total - total // 2
 
 
-def resolve(rule: PaddingRule, shape: tuple[int, ...], kernel: Pair, stride: Pair) -> Padding:
+def padding_pairs(rule: PaddingRule, shape: tuple[int, ...], kernel: Pair, stride: Pair) -> Padding:
     """((top, bottom), (left, right)) from "same", "valid", one size, (y, x), or the pairs themselves."""
     if len(shape) != 4:
         raise ValueError(f"an image batch has the shape (batch, height, width, channels), not {shape}")

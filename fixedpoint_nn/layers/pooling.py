@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from fixedpoint_nn.layers.fields import cast_point, constant, demand_numbers
-from fixedpoint_nn.layers.padding import PaddingRule, resolve
+from fixedpoint_nn.layers.padding import PaddingRule, padding_pairs
 from fixedpoint_nn.numbers.number import Number
 from fixedpoint_nn.numbers.sliding_windows import Pair, reach
 from fixedpoint_nn.numerics.quantizer import Quantizer
@@ -24,7 +24,7 @@ class MaxPool2D:
     dilation: Pair = (1, 1)
 
     def __call__(self, x: Number) -> Any:
-        padding = resolve(self.padding, x.shape, reach(self.kernel, self.dilation), self.stride)
+        padding = padding_pairs(self.padding, x.shape, reach(self.kernel, self.dilation), self.stride)
         windows = x.windows(self.kernel, self.stride, padding, lowest=True, dilation=self.dilation)
         return windows.max(axis=3)
 
@@ -47,7 +47,7 @@ class AvgPool2D:
         demand_numbers(self)
 
     def __call__(self, x: Number) -> Any:
-        padding = resolve(self.padding, x.shape, reach(self.kernel, self.dilation), self.stride)
+        padding = padding_pairs(self.padding, x.shape, reach(self.kernel, self.dilation), self.stride)
         total = x.windows(self.kernel, self.stride, padding, dilation=self.dilation).sum(axis=3)
         return (total * self.reciprocal).cast(self.out)
 

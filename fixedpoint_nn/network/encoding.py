@@ -17,11 +17,11 @@ from fixedpoint_nn import layers
 from fixedpoint_nn.layers.fields import INLINE
 from fixedpoint_nn.network.field_types import made
 from fixedpoint_nn.network.json_shapes import (
-    Anything,
-    Fields,
-    Items,
-    Table,
-    Text,
+    JsonAny,
+    JsonList,
+    JsonMap,
+    JsonObject,
+    JsonText,
     demand,
     shown,
 )
@@ -32,10 +32,10 @@ from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Overflow, Quantizer, Rounding
 from fixedpoint_nn.numerics.subnormals import flushed
-from fixedpoint_nn.numerics.table import Table as FunctionTable
+from fixedpoint_nn.numerics.table import Table
 from fixedpoint_nn.numerics.value_table import ValueTable
 
-VALUES = (Accumulator, ChannelQuantizer, Quantized, Quantizer, FunctionTable, ValueTable)
+VALUES = (Accumulator, ChannelQuantizer, Quantized, Quantizer, Table, ValueTable)
 LAYERS = tuple(getattr(layers, name) for name in layers.__all__)
 CLASSES: dict[str, type] = {cls.__name__: cls for cls in (*VALUES, *LAYERS)}
 ENUMS: dict[str, type[Enum]] = {"Rounding": Rounding, "Overflow": Overflow}
@@ -84,14 +84,14 @@ def encoded(value: Any, path: str, arrays: dict[str, np.ndarray[Any, Any]]) -> A
     )
 
 
-SHAPES: dict[str, Fields] = {
-    "tensor": Fields({"tensor": Text()}),
-    "fixed": Fields({"fixed": Text(), "format": Text()}),
-    "format": Fields({"format": Text()}),
-    "enum": Fields({"enum": Text(), "name": Text()}),
-    "class": Fields({"class": Text(), "fields": Table(Anything())}),
-    "parts": Fields({"parts": Table(Anything())}),
-    "items": Fields({"items": Items(Anything())}),
+SHAPES: dict[str, JsonObject] = {
+    "tensor": JsonObject({"tensor": JsonText()}),
+    "fixed": JsonObject({"fixed": JsonText(), "format": JsonText()}),
+    "format": JsonObject({"format": JsonText()}),
+    "enum": JsonObject({"enum": JsonText(), "name": JsonText()}),
+    "class": JsonObject({"class": JsonText(), "fields": JsonMap(JsonAny())}),
+    "parts": JsonObject({"parts": JsonMap(JsonAny())}),
+    "items": JsonObject({"items": JsonList(JsonAny())}),
 }
 
 

@@ -21,7 +21,7 @@ class ShapeError(ValueError):
     """Raised for a JSON text, or a value in it, that is wrong; the message is the end of a sentence."""
 
 
-class Shape(Protocol):
+class JsonShape(Protocol):
     """A schema: what a JSON value must be."""
 
     def demand(self, value: Any, place: str) -> None:
@@ -51,7 +51,7 @@ def parsed(text: str | bytes, constants: bool = False) -> Any:
         raise ShapeError("it is not JSON that can be read: it is nested too deeply") from None
 
 
-def demand(value: Any, shape: Shape, place: str = "") -> None:
+def demand(value: Any, shape: JsonShape, place: str = "") -> None:
     """Raise `ShapeError` unless the value has this shape."""
     shape.demand(value, place)
 
@@ -71,7 +71,7 @@ def _wrong(value: Any, place: str, expected: str) -> ShapeError:
 
 
 @dataclass(frozen=True)
-class Whole:
+class JsonInteger:
     """An integer from `low` to `high`, both included."""
 
     low: int = 0
@@ -86,7 +86,7 @@ class Whole:
 
 
 @dataclass(frozen=True)
-class Number:
+class JsonNumber:
     """A float of a plottable magnitude; if not `finite`, also NaN and infinities; if `positive`, above 0."""
 
     finite: bool = True
@@ -103,7 +103,7 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Text:
+class JsonText:
     """A string for which `matches` is true; `expected` describes it in messages."""
 
     expected: str = "a text"
@@ -116,7 +116,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Truth:
+class JsonBoolean:
     """True or false."""
 
     def demand(self, value: Any, place: str) -> None:
@@ -126,10 +126,10 @@ class Truth:
 
 
 @dataclass(frozen=True)
-class Maybe:
+class JsonOrNull:
     """This shape, or null."""
 
-    shape: Shape
+    shape: JsonShape
 
     def demand(self, value: Any, place: str) -> None:
         """Raise ShapeError, naming the place, unless the value is one."""
@@ -138,11 +138,11 @@ class Maybe:
 
 
 @dataclass(frozen=True)
-class Either:
+class JsonEither:
     """One of two shapes; the message of a mismatch is that of the second."""
 
-    first: Shape
-    second: Shape
+    first: JsonShape
+    second: JsonShape
 
     def demand(self, value: Any, place: str) -> None:
         """Raise ShapeError, naming the place, unless the value is one."""
@@ -153,7 +153,7 @@ class Either:
 
 
 @dataclass(frozen=True)
-class Anything:
+class JsonAny:
     """Any value."""
 
     def demand(self, value: Any, place: str) -> None:
@@ -161,10 +161,10 @@ class Anything:
 
 
 @dataclass(frozen=True)
-class Items:
+class JsonList:
     """A list of values of one shape, of exactly `length` or of `least` and more elements."""
 
-    shape: Shape
+    shape: JsonShape
     length: int | None = None
     least: int = 0
 
@@ -180,10 +180,10 @@ class Items:
 
 
 @dataclass(frozen=True)
-class Table:
+class JsonMap:
     """An object with any keys, and values of one shape."""
 
-    shape: Shape
+    shape: JsonShape
 
     def demand(self, value: Any, place: str) -> None:
         """Raise ShapeError, naming the place, unless the value is one."""
@@ -194,11 +194,11 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Fields:
+class JsonObject:
     """An object with these keys; `optional` ones may be missing, and others are ignored."""
 
-    required: Mapping[str, Shape]
-    optional: Mapping[str, Shape] = field(default_factory=dict)
+    required: Mapping[str, JsonShape]
+    optional: Mapping[str, JsonShape] = field(default_factory=dict)
 
     def demand(self, value: Any, place: str) -> None:
         """Raise ShapeError, naming the place, unless the value is one."""

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from fixedpoint_nn.layers import Add, Concat, Flatten, Graph, Node, Reshape, Slice
 from fixedpoint_nn.layers.structure import Layer
-from fixedpoint_nn.network.quantized import Quantized, taken, taken_by
+from fixedpoint_nn.network.quantized import Quantized, fixed_samples, fixed_samples_of
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
@@ -32,7 +32,7 @@ class OnePort:
 
     def row(self, xs: Sequence[ArrayLike | FixedArray]) -> FixedArray:
         """Samples of all inputs, quantised, as rows (batch, sum of input sizes)."""
-        given = [taken_by(quantizer, x) for quantizer, x in zip(self.inputs, xs, strict=True)]
+        given = [fixed_samples_of(quantizer, x) for quantizer, x in zip(self.inputs, xs, strict=True)]
         flat = [x.reshape(x.shape[0], prod(x.shape[1:])) for x in given]
         return flat[0].concat(flat[1:], axis=1).cast(self.fixed.input)
 
@@ -63,7 +63,7 @@ def as_one(
     """The network and its samples with one input and one output, as an engine takes them."""
     if not several(fixed):
         only: Any = x
-        return fixed, taken(fixed, only)
+        return fixed, fixed_samples(fixed, only)
     xs: tuple[Any, ...] = x if isinstance(x, tuple) else (x,)
     port = one_port(fixed, shapes_of(xs))
     return port.fixed, port.row(xs)

@@ -63,7 +63,7 @@ class Quantized:
         if len(count) > 1:
             raise ValueError(f"the inputs have different numbers of samples: {sorted(count)}")
         if len(given) == 1 and given[0].shape[0] > 0:
-            whole = planned_result(self.net, self.input, given[0], lambda x: _taken(x, self.input))
+            whole = planned_result(self.net, self.input, given[0], lambda x: _fixed_input(x, self.input))
             if whole is not None:
                 return whole
         seeing = overflow_stats.active()
@@ -72,7 +72,9 @@ class Quantized:
             if seeing is not None:
                 seeing.first_row = before + start
             rows = slice(start, start + self.rows)
-            parts.append(self.net(*(_taken(x[rows], q) for x, q in zip(given, self.inputs, strict=True))))
+            parts.append(
+                self.net(*(_fixed_input(x[rows], q) for x, q in zip(given, self.inputs, strict=True)))
+            )
         if len(parts) == 1:
             return parts[0]
         if isinstance(parts[0], tuple):
@@ -87,7 +89,7 @@ def _check_format(samples: FixedArray, quantizer: Quantizer) -> None:
         )
 
 
-def _taken(samples: Any, quantizer: Quantizer) -> FixedArray:
+def _fixed_input(samples: Any, quantizer: Quantizer) -> FixedArray:
     """Samples as a FixedArray: floats are rounded by the quantizer; token ids must fit its integer format."""
     if isinstance(samples, FixedArray):
         return samples
@@ -121,7 +123,7 @@ def demand_quantized(net: Any, use: str) -> None:
         )
 
 
-def taken_by(quantizer: Quantizer, x: ArrayLike | FixedArray) -> FixedArray:
+def fixed_samples_of(quantizer: Quantizer, x: ArrayLike | FixedArray) -> FixedArray:
     """A batch of samples as a FixedArray in the format of an input."""
     samples = x if isinstance(x, FixedArray) else np.asarray(x)
     if len(samples.shape) < 2 or samples.shape[0] == 0:
@@ -138,10 +140,10 @@ def taken_by(quantizer: Quantizer, x: ArrayLike | FixedArray) -> FixedArray:
     return FixedArray.from_float(samples, quantizer)
 
 
-def taken(fixed: Quantized, x: ArrayLike | FixedArray) -> FixedArray:
+def fixed_samples(fixed: Quantized, x: ArrayLike | FixedArray) -> FixedArray:
     """A batch of samples as a FixedArray in the format of the network's only input."""
     if fixed.further:
         raise ValueError(
             f"the network takes {len(fixed.inputs)} inputs; give a tuple of as many arrays of samples"
         )
-    return taken_by(fixed.input, x)
+    return fixed_samples_of(fixed.input, x)

@@ -20,7 +20,7 @@ from safetensors.numpy import save as save_tensors
 
 from fixedpoint_nn.files.whole import write_whole
 from fixedpoint_nn.network.encoding import decoded, encoded
-from fixedpoint_nn.network.json_shapes import Anything, Fields, ShapeError, Table, demand, parsed, shown
+from fixedpoint_nn.network.json_shapes import JsonAny, JsonMap, JsonObject, ShapeError, demand, parsed, shown
 from fixedpoint_nn.network.tree import is_layer
 
 KEY = "fixedpoint_nn"
@@ -106,7 +106,7 @@ def content_of(path: Path) -> bytes:
         ) from None
 
 
-def tensors(blob: bytes, key: str, path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], str | None]:
+def read_tensors(blob: bytes, key: str, path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], str | None]:
     """The arrays of a safetensors file, and the metadata text under `key`, None if it has none."""
     try:
         arrays = load_tensors(blob)
@@ -125,14 +125,15 @@ def tensors(blob: bytes, key: str, path: Path) -> tuple[dict[str, np.ndarray[Any
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    arrays, text = tensors(content_of(path), KEY, path)
+    """(header, arrays) of a saved network; raises FileError unless version and checksum are right."""
+    arrays, text = read_tensors(content_of(path), KEY, path)
     if text is None:
         raise FileError(
             f"{path} is a safetensors file, but not a network saved by fixedpoint_nn; name another file"
         )
     try:
         header = parsed(text, constants=True)
-        demand(header, Fields({"net": Anything()}, {"metadata": Table(Anything())}))
+        demand(header, JsonObject({"net": JsonAny()}, {"metadata": JsonMap(JsonAny())}))
     except ShapeError as error:
         raise FileError(f"{path} does not describe a network: {error}; {AGAIN}") from None
     if header.get("version") != VERSION:

@@ -21,7 +21,7 @@ Net = TypeVar("Net")
 
 
 @dataclass(frozen=True)
-class Leaf:
+class TreeLeaf:
     """One field of one layer: a parameter, a cast point, a table point or an accumulator point.
 
     Of a table point `function` is the function's name, and `address` the path of the cast point of its input.
@@ -71,7 +71,7 @@ def layers_by_path(net: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from layers_by_path(child, path)
 
 
-def walk(net: Any, prefix: str = "") -> Iterator[Leaf]:
+def walk(net: Any, prefix: str = "") -> Iterator[TreeLeaf]:
     """Every leaf of the network, in the order of its layers."""
     for field in fields(net):
         children = _children(net, field, prefix)
@@ -81,7 +81,7 @@ def walk(net: Any, prefix: str = "") -> Iterator[Leaf]:
         if kind and not children:
             about = field.metadata
             address = _join(prefix, about["address"]) if "address" in about else ""
-            yield Leaf(
+            yield TreeLeaf(
                 _join(prefix, field.name),
                 kind,
                 getattr(net, field.name),
@@ -113,6 +113,7 @@ def rebuild(net: Net, values: Mapping[str, Any]) -> Net:
 
 
 def _rebuild(net: Any, values: Mapping[str, Any], prefix: str) -> Any:
+    """The network with these values in place of its own, by path."""
     changed: dict[str, Any] = {}
     for field in fields(net):
         children = _children(net, field, prefix)

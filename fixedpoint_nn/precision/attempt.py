@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fixedpoint_nn.network.json_shapes import Anything, Fields
+from fixedpoint_nn.network.json_shapes import JsonAny, JsonObject
 from fixedpoint_nn.precision.content import digest
 
-REASON = Fields({"reason": Anything(), "failed": Anything()})
+REASON = JsonObject({"reason": JsonAny(), "failed": JsonAny()})
 LONGEST = 500  # characters of a reason
 
 

@@ -21,7 +21,7 @@ OUTPUT = "output"
 
 
 @dataclass(frozen=True)
-class Node:
+class DataflowNode:
     """One value: its operation and operands; `label` names an input, a parameter or a cast point."""
 
     operation: str
@@ -34,7 +34,7 @@ class Node:
 class Dataflow:
     """The tape as data: nodes by number in the order of computation, and the users of each."""
 
-    nodes: Mapping[int, Node]
+    nodes: Mapping[int, DataflowNode]
     users: Mapping[int, tuple[int, ...]]
     casts: frozenset[str]
     outputs: frozenset[int] = frozenset()
@@ -58,12 +58,14 @@ class Dataflow:
             else:
                 stack.append((tensor, True))
                 stack += [(parent, False) for parent in tensor.parents if id(parent) not in numbers]
-        nodes: dict[int, Node] = {}
+        nodes: dict[int, DataflowNode] = {}
         users: dict[int, list[int]] = {number: [] for number in range(len(made))}
         for number, tensor in enumerate(made):
             parents = tuple(numbers[id(parent)] for parent in tensor.parents)
             cast = tensor.operation if tensor.operation in casts else ""
-            nodes[number] = Node(tensor.operation, parents, tensor.shape, cast or leaves.get(id(tensor), ""))
+            nodes[number] = DataflowNode(
+                tensor.operation, parents, tensor.shape, cast or leaves.get(id(tensor), "")
+            )
             for parent in parents:
                 users[parent].append(number)
         outputs = frozenset(numbers[id(one)] for one in results)

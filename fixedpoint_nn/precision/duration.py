@@ -12,7 +12,7 @@ import numpy as np
 from fixedpoint_nn.precision.plan import Plan
 from fixedpoint_nn.precision.problem import Problem, Training, trained_for
 from fixedpoint_nn.precision.quantize import quantize
-from fixedpoint_nn.training.batches import Batch, Source
+from fixedpoint_nn.training.batches import Batch, BatchSource
 
 SAMPLES = 64
 BATCHES = 2
@@ -22,7 +22,7 @@ BATCHES = 2
 class FirstBatches:
     """A source limited to its first few batches."""
 
-    source: Source
+    source: BatchSource
 
     def __len__(self) -> int:
         return min(BATCHES, len(self.source))

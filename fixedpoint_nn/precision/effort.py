@@ -31,7 +31,7 @@ from fixedpoint_nn.precision.fake import fake_quantize
 from fixedpoint_nn.precision.layer_inputs import input_moments
 from fixedpoint_nn.precision.observe import Observations, observe
 from fixedpoint_nn.precision.plan import INPUT, Plan
-from fixedpoint_nn.precision.plan_weights import encode
+from fixedpoint_nn.precision.plan_weights import text_of_array
 from fixedpoint_nn.precision.recipe import Recipe
 from fixedpoint_nn.precision.rounding_by_layer import mean_shift, round_matrix
 
@@ -44,11 +44,11 @@ def best_plan(net: Any, samples: Array, recipe: Recipe) -> Plan:
     """The plan, with its weights, for a float network of one input; samples (n, ...)."""
     exact = fold(net)
     recipe = replace(recipe, per_channel=True)
-    plain = Candidate.of(exact, samples, recipe)
+    plain = PlannedNetwork.of(exact, samples, recipe)
     scaled = equalised(exact, samples[:JUDGED])
     chosen = plain
     if scaled:
-        other = Candidate.of(rebuild(exact, _tensors(scaled)), samples, recipe)
+        other = PlannedNetwork.of(rebuild(exact, _tensors(scaled)), samples, recipe)
         chosen = min(plain, other, key=lambda candidate: candidate.error(exact, samples[:JUDGED]))
     return chosen.rounded(samples)
 
@@ -63,14 +63,14 @@ def _outputs(net: Any, x: Array) -> Array:
     return np.concatenate(parts)
 
 
-class Candidate:
+class PlannedNetwork:
     """A folded float network, its observations, and its plan so far."""
 
     def __init__(self, net: Any, seen: Observations, plan: Plan) -> None:
         self.net, self.seen, self.plan = net, seen, plan
 
     @classmethod
-    def of(cls, net: Any, samples: Array, recipe: Recipe) -> Candidate:
+    def of(cls, net: Any, samples: Array, recipe: Recipe) -> PlannedNetwork:
         """The plan of the "fast" effort, with its binary points moved."""
         seen = observe(net, samples)
         found = cls(net, seen, seen.plan(recipe))
@@ -132,7 +132,7 @@ class Candidate:
             if bias is not None and leaf.path.endswith(".weight"):
                 bias.data += mean_shift(exact, values, moments).astype(bias.data.dtype)
             plan = self.seen.with_biases(plan.changed({leaf.path: chosen}))
-        return replace(plan, weights={path: encode(value.data) for path, value in own.items()})
+        return replace(plan, weights={path: text_of_array(value.data) for path, value in own.items()})
 
     def _is_matrix(self, leaf: Any) -> bool:
         return (

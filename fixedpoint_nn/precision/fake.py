@@ -15,7 +15,7 @@ from fixedpoint_nn.network.tree import parameters, rebuild, walk
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.precision.plan import INPUT, Plan
-from fixedpoint_nn.precision.quantize import check, table, with_weights
+from fixedpoint_nn.precision.quantize import check, point_table, with_weights
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def fake_quantize(net: Any, plan: Plan) -> FakeQuantized:
             if leaf.value is not None:
                 rounded.append((path, plan[path]))
         elif leaf.kind == TABLE:
-            places[path] = table(leaf, plan)
+            places[path] = point_table(leaf, plan)
         elif leaf.kind != ACCUMULATOR:
             places[path] = plan[path]
     source = plan[INPUT]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.layers import Conv2D
-from fixedpoint_nn.layers.padding import resolve
+from fixedpoint_nn.layers.padding import padding_pairs
 from fixedpoint_nn.network.on_arrays import as_input
 from fixedpoint_nn.network.tree import layers_by_path, parameters
 from fixedpoint_nn.numbers.sliding_windows import reach
@@ -69,7 +69,7 @@ def _rows(net: Any, path: str, layer: Any, samples: Array) -> Iterator[Array]:
     for product in _products(end, weight):
         x = product.parents[0]
         if isinstance(layer, Conv2D):
-            padding = resolve(layer.padding, x.shape, reach(layer.kernel, layer.dilation), layer.stride)
+            padding = padding_pairs(layer.padding, x.shape, reach(layer.kernel, layer.dilation), layer.stride)
             x = x.windows(layer.kernel, layer.stride, padding, dilation=layer.dilation)
         yield x.data.reshape(-1, weight.shape[0])
 

@@ -10,7 +10,7 @@ from typing import Any
 from fixedpoint_nn.layers.fields import ACCUMULATOR, CAST, INLINE, PARAMETER, TABLE
 from fixedpoint_nn.network.on_arrays import takes_ids
 from fixedpoint_nn.network.quantized import Quantized
-from fixedpoint_nn.network.tree import Leaf, layers_by_path, parameters, rebuild, transform, walk
+from fixedpoint_nn.network.tree import TreeLeaf, layers_by_path, parameters, rebuild, transform, walk
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.qformat import QFormat
@@ -18,7 +18,7 @@ from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.precision.dataflow import OUTPUT
 from fixedpoint_nn.precision.observe import Observations, observe
 from fixedpoint_nn.precision.plan import INPUT, Plan, PlanEntry
-from fixedpoint_nn.precision.quantize import check, quantize, table
+from fixedpoint_nn.precision.quantize import check, point_table, quantize
 from fixedpoint_nn.training.methods.method import Method, Place
 from fixedpoint_nn.training.methods.rounder import Rounder
 from fixedpoint_nn.training.schedules import Schedule
@@ -125,19 +125,19 @@ def _learning(seen: Observations, net: Any, plan: Plan, method: Method) -> Learn
             elif leaf.value is not None and not (moves and _is_bias(seen, leaf)):
                 rounded.append((leaf.path, rounder))
         elif leaf.kind == TABLE:
-            cast[leaf.path] = table(leaf, plan)
+            cast[leaf.path] = point_table(leaf, plan)
         elif leaf.kind != ACCUMULATOR:
             cast[leaf.path] = rounder
     return Learning(rebuild(net, cast), rounders.get(INPUT, plan[INPUT]), learned, tuple(rounded))
 
 
-def _is_bias(seen: Observations, leaf: Leaf) -> bool:
+def _is_bias(seen: Observations, leaf: TreeLeaf) -> bool:
     """Whether the parameter is added; formats of biases follow the steps, so they are chosen after training."""
     return bool(seen.flow.addend_of(leaf.path))
 
 
 @dataclass(frozen=True)
-class Course:
+class LearningState:
     """The state of a training for few bits: master weights, plan so far, method, observations."""
 
     master: Any
@@ -147,7 +147,7 @@ class Course:
     widened: frozenset[str]  # places with more bits in the early stages
 
     @classmethod
-    def of(cls, master: Any, plan: Plan, method: Method, samples: Array) -> Course:
+    def of(cls, master: Any, plan: Plan, method: Method, samples: Array) -> LearningState:
         """The initial state; the method may replace formats of the plan."""
         check({leaf.path: leaf for leaf in walk(master)}, plan)
         seen = observe(master, samples)
@@ -174,7 +174,7 @@ class Course:
         """The result of `score` for the fixed-point network with the current weights and steps."""
         return score(quantize(network.settled(), self.learned(network, extra)))
 
-    def after(self, network: Learning, extra: int) -> Course:
+    def after(self, network: Learning, extra: int) -> LearningState:
         """The state after a stage with `extra` more bits."""
         return replace(self, plan=self._wide(self.learned(network, extra), -extra))
 

@@ -16,7 +16,7 @@ from typing import Any
 from tqdm import tqdm
 
 from fixedpoint_nn.layers.fields import CAST, PARAMETER
-from fixedpoint_nn.network.json_shapes import Fields, Number
+from fixedpoint_nn.network.json_shapes import JsonNumber, JsonObject
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.precision.content import digest
@@ -29,7 +29,7 @@ from fixedpoint_nn.precision.plan import INPUT, Plan
 from fixedpoint_nn.precision.problem import Problem
 from fixedpoint_nn.precision.quantize import quantize
 from fixedpoint_nn.precision.recipe import Recipe
-from fixedpoint_nn.precision.store import Store
+from fixedpoint_nn.precision.store import ResultStore
 
 FEWEST_BITS = 2
 MOST_HARM = 25.0  # lost points at which the descent ends
@@ -37,7 +37,7 @@ Words = Mapping[str, int]
 
 
 @dataclass(frozen=True)
-class Candidate:
+class EvaluatedPlan:
     """A plan with its word lengths, cost, metric, and loss against the float network."""
 
     words: Words
@@ -56,8 +56,8 @@ class Candidate:
 class Mixed:
     """The fronts of mixed and uniform plans on the same data, with their hypervolumes; `tried` plans were evaluated."""
 
-    front: tuple[Candidate, ...]
-    uniform: tuple[Candidate, ...]
+    front: tuple[EvaluatedPlan, ...]
+    uniform: tuple[EvaluatedPlan, ...]
     hypervolume: float
     uniform_hypervolume: float
     tried: int
@@ -73,14 +73,14 @@ class Search:
         samples: Array | None = None,
         base: Recipe | None = None,
         metric: Metric | str | Function | None = None,
-        store: Store | None = None,
+        store: ResultStore | None = None,
     ) -> None:
         x, y = data
         self.store = store  # evaluated plans
         self.problem = Problem.of(net, x, y, metric)
         self.seen: Observations = observe(net, x[:500] if samples is None else samples)
         self.base = base or Recipe()
-        self._judged: dict[str, Candidate] = {}
+        self._judged: dict[str, EvaluatedPlan] = {}
 
     @cached_property
     def places(self) -> tuple[str, ...]:
@@ -97,23 +97,23 @@ class Search:
                 found.append(leaf.path)
         return tuple(found)
 
-    def uniform(self, word: int) -> Candidate:
+    def uniform(self, word: int) -> EvaluatedPlan:
         """The candidate with the same word length everywhere."""
         return self.judged({}, replace(self.base, word=word))
 
-    def judged(self, words: Words, recipe: Recipe | None = None) -> Candidate:
+    def judged(self, words: Words, recipe: Recipe | None = None) -> EvaluatedPlan:
         """The candidate with these word lengths, evaluated on the search data, once."""
         plan = self.seen.plan(recipe or self.base, words)
         key = plan.to_json()
         if key not in self._judged:
             metric = self._metric(plan, self.problem)
             loss = self.problem.metric.loss(metric, self.problem.float_score)
-            self._judged[key] = Candidate(dict(words), plan, cost(self.seen, plan), metric, loss)
+            self._judged[key] = EvaluatedPlan(dict(words), plan, cost(self.seen, plan), metric, loss)
         return self._judged[key]
 
     def _metric(self, plan: Plan, problem: Problem) -> float:
         key = digest("metric", problem.key(plan, trained=False))
-        known = None if self.store is None else self.store.get(key, Fields({"metric": Number()}))
+        known = None if self.store is None else self.store.get(key, JsonObject({"metric": JsonNumber()}))
         if known is not None:
             return float(known["metric"])
         fixed = quantize(problem.net, plan)
@@ -122,7 +122,7 @@ class Search:
             self.store.put(key, {"metric": metric})
         return metric
 
-    def on(self, candidate: Candidate, problem: Problem) -> Candidate:
+    def on(self, candidate: EvaluatedPlan, problem: Problem) -> EvaluatedPlan:
         """The same plan evaluated on other data."""
         metric = self._metric(candidate.plan, problem)
         return replace(candidate, metric=metric, loss=problem.metric.loss(metric, problem.float_score))
@@ -138,7 +138,7 @@ class Search:
 
     # ---- the greedy descent --------------------------------------------------------------------------
 
-    def walk(self, progress: bool = True) -> Iterator[Candidate]:
+    def walk(self, progress: bool = True) -> Iterator[EvaluatedPlan]:
         """The candidates of the greedy descent, one place and one bit at a time."""
         words = dict.fromkeys(self.places, self.base.word)
         now = self.judged(words)
@@ -161,7 +161,7 @@ class Search:
         bar.close()
 
     @staticmethod
-    def _harm(candidate: Candidate, before: Candidate) -> float:
+    def _harm(candidate: EvaluatedPlan, before: EvaluatedPlan) -> float:
         """The added loss per saved share of the cost; an improvement counts as a very small loss."""
         saved = (before.price - candidate.price) / before.price
         return float(max(candidate.loss, 0.02) / max(saved, 1e-9) ** 0.5)
@@ -183,11 +183,12 @@ def search(
     Plans are chosen on `data`, a pair (x, y), and reported on `report` (default: the same), to avoid selection bias.
     Each evaluated plan is stored in the SQLite file `store`, so an interrupted search continues where it stopped.
     """
-    with Store(store) as results:
+    with ResultStore(store) as results:
         return _search(Search(net, data, samples, base, metric, results), report, progress)
 
 
 def _search(searching: Search, report: tuple[Array, Array] | None, progress: bool) -> Mixed:
+    """The fronts of uniform plans, and of all plans on the descent from the widest one."""
     net = searching.problem.net
     uniform = [searching.uniform(word) for word in range(FEWEST_BITS, searching.base.word + 1)]
     everything = [*uniform, *searching.walk(progress)]
@@ -198,7 +199,7 @@ def _search(searching: Search, report: tuple[Array, Array] | None, progress: boo
         uniform = [searching.on(candidate, problem) for candidate in uniform]
     most = float(max(candidate.price for candidate in uniform))
 
-    def volume(candidates: Sequence[Candidate]) -> float:
+    def volume(candidates: Sequence[EvaluatedPlan]) -> float:
         return hypervolume([(c.price, c.loss) for c in candidates], 1.001 * most, MOST_HARM)
 
     best = front(best, lambda c: c.price, lambda c: c.loss)
@@ -215,16 +216,17 @@ def smallest_plan(
     metric: Metric | str | Function | None = None,
     store: str | os.PathLike[str] = ":memory:",
     progress: bool = True,
-) -> Candidate:
+) -> EvaluatedPlan:
     """The plan of fewest bit operations that loses at most `loss` points, or percent (see `Metric.loss`).
 
     With the `store` of an earlier `search`, its plans are reused.
     """
-    with Store(store) as results:
+    with ResultStore(store) as results:
         return _smallest(Search(net, data, samples, base, metric, results), loss, progress)
 
 
-def _smallest(searching: Search, loss: float, progress: bool) -> Candidate:
+def _smallest(searching: Search, loss: float, progress: bool) -> EvaluatedPlan:
+    """The cheapest of the tried plans that loses at most `loss`."""
     tried = [searching.uniform(word) for word in range(FEWEST_BITS, searching.base.word + 1)]
     for candidate in searching.walk(progress):
         tried.append(candidate)

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from fixedpoint_nn.layers.fields import ACCUMULATOR, CAST, PARAMETER, TABLE
 from fixedpoint_nn.network.folding import fold
 from fixedpoint_nn.network.on_arrays import demand_network, demand_samples
-from fixedpoint_nn.network.tree import Leaf, rebuild, walk
+from fixedpoint_nn.network.tree import TreeLeaf, rebuild, walk
 from fixedpoint_nn.numbers.functions import FUNCTIONS
 from fixedpoint_nn.numbers.tensor.tape import no_gradient, operation_by_operation
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
@@ -89,7 +89,7 @@ def _arrays(samples: Samples, paths: tuple[str, ...]) -> list[Any]:
 class Observations:
     """The ranges and the data flow of a network on samples, from which its plans are made."""
 
-    leaves: tuple[Leaf, ...]
+    leaves: tuple[TreeLeaf, ...]
     inputs: Mapping[str, ValueRange]
     ranges: Mapping[str, ValueRange]
     flow: Dataflow
@@ -108,11 +108,11 @@ class Observations:
 
     def plan(self, recipe: Recipe, words: Mapping[str, int] | None = None) -> Plan:
         """The plan by this recipe; `words` overrides the word length, in bits, of single places."""
-        return _Planner(self, recipe, words or {}).plan()
+        return _FormatChooser(self, recipe, words or {}).plan()
 
     def with_biases(self, plan: Plan) -> Plan:
         """The plan with biases as fine as the sums they are added to; needed after changes of other formats."""
-        planner = _Planner(self, Recipe(), {})
+        planner = _FormatChooser(self, Recipe(), {})
         added = {path for path, _ in planner.parameters(added=True)}
         for path, entry in plan.items():
             if path not in added and not isinstance(entry, Accumulator):
@@ -124,7 +124,7 @@ class Observations:
         return plan.changed({path: planner.entries[path] for path in added if path in plan})
 
 
-class _Planner:
+class _FormatChooser:
     """Chooses formats in the order of their dependence: activations, tables, weights, biases, accumulators."""
 
     def __init__(self, seen: Observations, recipe: Recipe, words: Mapping[str, int]) -> None:
@@ -150,6 +150,7 @@ class _Planner:
     def quantizer(
         self, path: str, value_range: ValueRange, bits: int, signed: bool, whole: bool = False
     ) -> Quantizer:
+        """The quantizer of a place with these values: integer bits by the recipe, or by its method."""
         r = self.recipe
         method = r.weight_method if whole else r.method
         bits = self.words.get(path, bits)
@@ -312,6 +313,7 @@ class _Planner:
         return ChannelQuantizer(base, shifts) if any(shifts) else base
 
     def accumulators(self) -> None:
+        """Choose the formats of modelled accumulators: fraction bits are those of their products."""
         r = self.recipe
         for leaf in self.seen.leaves:
             factors = (

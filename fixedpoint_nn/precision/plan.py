@@ -16,7 +16,7 @@ from fixedpoint_nn.network.json_shapes import shown
 from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
-from fixedpoint_nn.precision.plan_weights import decode
+from fixedpoint_nn.precision.plan_weights import array_of_text
 
 INPUT, WEIGHTS = "input", "weights"
 LARGEST = 1 << 26  # bytes; the plan of a network with a thousand cast points has a thousandth of it
@@ -152,6 +152,7 @@ def _encode(entry: PlanEntry) -> Any:
 
 
 def _decode(path: str, value: Any) -> PlanEntry:
+    """The entry of a plan's JSON value; raises PlanError, naming the path."""
     keys = sorted(value) if isinstance(value, dict) else []
     try:
         if value is None:
@@ -180,7 +181,7 @@ def _weights(value: Any) -> dict[str, str]:
         raise PlanError(f"the weights of the plan are an object of paths and texts, not {shown(value)}")
     for path, text in value.items():
         try:
-            decode(text)
+            array_of_text(text)
         except ValueError as error:
             raise PlanError(f"{_short(repr(path))} of the plan is impossible: {error}") from error
     return value

@@ -16,15 +16,15 @@ KINDS = ("float32", "float64")
 LARGEST = 1 << 28  # bytes of one array
 
 
-def encode(values: Array) -> str:
+def text_of_array(values: Array) -> str:
     """The text of an array of floats."""
     shape = "x".join(map(str, values.shape))
     packed = zlib.compress(np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).tobytes(), 9)
     return f"{values.dtype.name} {shape or '-'} {base64.b64encode(packed).decode()}"
 
 
-def decode(text: str) -> Array:
-    """The inverse of `encode`; raises ValueError with the end of a sentence."""
+def array_of_text(text: str) -> Array:
+    """The inverse of `text_of_array`; raises ValueError with the end of a sentence."""
     kind, _, rest = text.partition(" ")
     shape, _, packed = rest.partition(" ")
     sizes = [] if shape == "-" else shape.split("x")

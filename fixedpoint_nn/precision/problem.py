@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.network.json_shapes import Fields, Number, Table, Whole
+from fixedpoint_nn.network.json_shapes import JsonInteger, JsonMap, JsonNumber, JsonObject
 from fixedpoint_nn.network.on_arrays import as_input
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.tensor.tape import no_gradient
@@ -24,7 +24,7 @@ from fixedpoint_nn.precision.plan import Plan
 from fixedpoint_nn.precision.qat import train_quantized
 from fixedpoint_nn.precision.quantize import quantize
 from fixedpoint_nn.precision.rounding_noise import RoundingNoiseStats, float_values, signal_to_noise
-from fixedpoint_nn.training.batches import Source
+from fixedpoint_nn.training.batches import BatchSource
 from fixedpoint_nn.training.losses import Loss, cross_entropy
 from fixedpoint_nn.training.optimisers import Adam
 from fixedpoint_nn.training.schedules import cosine
@@ -36,7 +36,7 @@ NOISE_SAMPLES = 32
 class Training:
     """Settings of quantisation-aware training for a plan: a short run of Adam from the float weights."""
 
-    source: Source
+    source: BatchSource
     epochs: int = 5
     rate: float = 5e-4
     loss: Loss = cross_entropy
@@ -68,9 +68,7 @@ class Problem:
         """The problem for this network and data; without a `metric`, labels and outputs imply it."""
         x, y = np.asarray(x), np.asarray(y)
         if len(x) != len(y) or not len(x):
-            raise ValueError(
-                f"{len(x)} inputs and {len(y)} labels do not make data; each input needs one label"
-            )
+            raise ValueError(f"{len(x)} inputs and {len(y)} labels do not fit; each input needs one label")
         shape = (len(x), *_floats(net, x[:1]).shape[1:])
         chosen = default_metric(y, shape) if metric is None else Metric.of(metric)
         demand_fitting(chosen, y, shape)
@@ -117,19 +115,19 @@ def trained_for(problem: Problem, plan: Plan) -> tuple[Any, Quantized]:
     return result.net, result.fixed
 
 
-COUNTS = Table(Whole())
-EVALUATED = Fields(
+COUNTS = JsonMap(JsonInteger())
+EVALUATED = JsonObject(
     {
-        "metric": Number(),
-        "low": Number(),
-        "high": Number(),
-        "changed": Whole(),
-        "predictions": Whole(),
+        "metric": JsonNumber(),
+        "low": JsonNumber(),
+        "high": JsonNumber(),
+        "changed": JsonInteger(),
+        "predictions": JsonInteger(),
         "saturated": COUNTS,
         "wrapped": COUNTS,
         "values": COUNTS,
-        "snr_db": Table(Number()),
-        "seconds": Number(),
+        "snr_db": JsonMap(JsonNumber()),
+        "seconds": JsonNumber(),
     }
 )
 

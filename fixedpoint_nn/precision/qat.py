@@ -20,12 +20,12 @@ from fixedpoint_nn.network.folding import fold
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.network.tree import parameters, rebuild, transform
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
-from fixedpoint_nn.precision.learning import Course
+from fixedpoint_nn.precision.learning import LearningState
 from fixedpoint_nn.precision.moments import correct_moments
 from fixedpoint_nn.precision.observe import STRUCTURE
 from fixedpoint_nn.precision.plan import Plan
 from fixedpoint_nn.precision.quantize import quantize, with_weights
-from fixedpoint_nn.training.batches import Source
+from fixedpoint_nn.training.batches import BatchSource
 from fixedpoint_nn.training.history import History
 from fixedpoint_nn.training.loop import fit
 from fixedpoint_nn.training.losses import Loss, cross_entropy
@@ -63,7 +63,7 @@ class Trained:
 def train_quantized(
     net: Any,
     plan: Plan,
-    source: Source,
+    source: BatchSource,
     *,
     epochs: int,
     method: str | Method = "straight-through",
@@ -91,7 +91,7 @@ def train_quantized(
         source,
         teacher if isinstance(teacher, np.ndarray) else partial(outputs, net if teacher is None else teacher),
     )
-    course = Course.of(master, plan, chosen, first[:STRUCTURE])
+    course = LearningState.of(master, plan, chosen, first[:STRUCTURE])
     if chosen.corrects_moments:
         correct_moments(master, fold(net), course.plan, first)
     history, stages = History(), chosen.stages(epochs)

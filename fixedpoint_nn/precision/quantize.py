@@ -11,14 +11,14 @@ from fixedpoint_nn.layers.fields import ACCUMULATOR, PARAMETER, TABLE
 from fixedpoint_nn.network.folding import fold
 from fixedpoint_nn.network.on_arrays import demand_network
 from fixedpoint_nn.network.quantized import ROWS, Quantized
-from fixedpoint_nn.network.tree import Leaf, every_layer, parameters, rebuild, walk
+from fixedpoint_nn.network.tree import TreeLeaf, every_layer, parameters, rebuild, walk
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.numerics.table import Table
 from fixedpoint_nn.precision.plan import INPUT, Plan, PlanEntry, PlanError, input_paths
-from fixedpoint_nn.precision.plan_weights import decode, encode
+from fixedpoint_nn.precision.plan_weights import array_of_text, text_of_array
 
 MOST_ADDRESS_BITS = 16
 IMAGES = 64  # samples at a time for a network with windows
@@ -56,7 +56,7 @@ def with_weights(net: Any, plan: Plan) -> Any:
     if not plan.weights:
         return net
     own = parameters(net, trained_only=False)
-    given = {path: decode(text) for path, text in plan.weights.items()}
+    given = {path: array_of_text(text) for path, text in plan.weights.items()}
     for path, values in given.items():
         if path not in own or own[path].shape != values.shape:
             shape = own[path].shape if path in own else "no such parameter"
@@ -73,16 +73,16 @@ def carrying(net: Any, plan: Plan) -> Plan:
     for path, value in parameters(with_weights(fold(net), plan), trained_only=False).items():
         entry = plan.get(path)
         if isinstance(entry, Quantizer | ChannelQuantizer):
-            weights[path] = encode(entry.round_floats(value.data))
+            weights[path] = text_of_array(entry.round_floats(value.data))
     return replace(plan, weights=weights)
 
 
-def leaf_value(leaf: Leaf, plan: Plan) -> Any:
+def leaf_value(leaf: TreeLeaf, plan: Plan) -> Any:
     """The fixed-point network's value of this leaf: a FixedArray, a table, a quantizer or an accumulator."""
     entry = plan.get(leaf.path)
     if leaf.kind == PARAMETER:
         return None if leaf.value is None else FixedArray.from_float(leaf.value.data, _quantizer(entry))
-    return table(leaf, plan) if leaf.kind == TABLE else entry
+    return point_table(leaf, plan) if leaf.kind == TABLE else entry
 
 
 def _quantizer(entry: PlanEntry) -> Quantizer | ChannelQuantizer:
@@ -90,7 +90,7 @@ def _quantizer(entry: PlanEntry) -> Quantizer | ChannelQuantizer:
     return entry
 
 
-def table(leaf: Leaf, plan: Plan) -> Table:
+def point_table(leaf: TreeLeaf, plan: Plan) -> Table:
     """The table of a table point; its input format is that of its address's cast point."""
     output, address = plan[leaf.path], plan[leaf.address]
     assert isinstance(output, Quantizer)
@@ -98,7 +98,7 @@ def table(leaf: Leaf, plan: Plan) -> Table:
     return Table(leaf.function, address.format, output)
 
 
-def check(leaves: dict[str, Leaf], plan: Plan, inputs: tuple[str, ...] = (INPUT,)) -> None:
+def check(leaves: dict[str, TreeLeaf], plan: Plan, inputs: tuple[str, ...] = (INPUT,)) -> None:
     """Raise PlanError unless the plan has an entry of the right kind for every place, and no others."""
     needed = [*inputs] + [path for path, leaf in leaves.items() if _needs_an_entry(leaf)]
     missing = [path for path in needed if path not in plan]
@@ -121,11 +121,12 @@ def check(leaves: dict[str, Leaf], plan: Plan, inputs: tuple[str, ...] = (INPUT,
             raise PlanError(f"{path!r} of the plan is impossible: {problem}")
 
 
-def _needs_an_entry(leaf: Leaf) -> bool:
+def _needs_an_entry(leaf: TreeLeaf) -> bool:
     return leaf.kind != ACCUMULATOR and not (leaf.kind == PARAMETER and leaf.value is None)
 
 
-def _problem(path: str, entry: PlanEntry, leaves: dict[str, Leaf], plan: Plan) -> str:
+def _problem(path: str, entry: PlanEntry, leaves: dict[str, TreeLeaf], plan: Plan) -> str:
+    """Why this entry is impossible at this place, as the end of a sentence; empty if it is possible."""
     leaf = leaves.get(path)
     kind = leaf.kind if leaf else INPUT
     if kind == ACCUMULATOR:

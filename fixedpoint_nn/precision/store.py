@@ -9,13 +9,13 @@ import os
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import pooch
 
+from fixedpoint_nn.files.closing import Closing
 from fixedpoint_nn.files.scratch import unless_weak
-from fixedpoint_nn.network.json_shapes import Anything, Shape, ShapeError, Table, demand, parsed
+from fixedpoint_nn.network.json_shapes import JsonAny, JsonMap, JsonShape, ShapeError, demand, parsed
 
 VARIABLE = "FIXEDPOINT_NN_RESULTS"
 TABLE = """
@@ -44,10 +44,10 @@ def default_path() -> Path:
     return usual if os.environ.get(VARIABLE) else unless_weak(usual.parent, "results", VARIABLE) / usual.name
 
 
-ANYTHING = Table(Anything())
+ANYTHING = JsonMap(JsonAny())
 
 
-class Store:
+class ResultStore(Closing):
     """Results by key in an SQLite file. Every `put` is one transaction, so a kill loses no completed result.
 
     Several processes can use one file. ":memory:" keeps nothing after the process.
@@ -67,14 +67,6 @@ class Store:
                 f"{self.path} cannot be used as a store of results ({_said(error)}); name another file"
             ) from error
 
-    def __enter__(self) -> Store:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
         """Close the database."""
         self._connection.close()
@@ -90,7 +82,7 @@ class Store:
                 f"{self.path} is damaged ({_said(error)}); delete the file to compute its results again"
             ) from error
 
-    def get(self, key: str, shape: Shape = ANYTHING) -> dict[str, Any] | None:
+    def get(self, key: str, shape: JsonShape = ANYTHING) -> dict[str, Any] | None:
         """The result of this key, None if there is none; raises StoreError unless it has the given JSON shape."""
         row = self._row("SELECT result FROM results WHERE key = ?", key)
         if row is None:

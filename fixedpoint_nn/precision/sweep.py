@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from tqdm import tqdm
 
-from fixedpoint_nn.network.json_shapes import Number, Table
+from fixedpoint_nn.network.json_shapes import JsonMap, JsonNumber
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.precision.attempt import REASON, attempt, error_key, reason_of
 from fixedpoint_nn.precision.axes import PTQ, QAT, Variant, variants
@@ -25,7 +25,7 @@ from fixedpoint_nn.precision.point import Absent, Point, Sweep
 from fixedpoint_nn.precision.problem import EVALUATED, Problem, Training, evaluate
 from fixedpoint_nn.precision.recipe import Recipe
 from fixedpoint_nn.precision.shared import can_travel
-from fixedpoint_nn.precision.store import Store
+from fixedpoint_nn.precision.store import ResultStore
 
 __all__ = ["Absent", "EngineFigures", "Point", "Sweep", "sweep"]
 
@@ -93,7 +93,7 @@ def sweep(
         )
     seen = observe(net, problem.x[:CALIBRATION] if samples is None else samples)
     made = _Points(seen, problem, wanted)
-    with Store(store) as results:
+    with ResultStore(store) as results:
         known = {key: results.get(key, EVALUATED) for key in made.tasks}
         errors = {} if resume_errored else {key: results.get(error_key(key), REASON) for key in made.tasks}
         found = {key: result or errors.get(key) for key, result in known.items()}
@@ -132,7 +132,9 @@ class _Points:
             self.wanted.append((variant, plan, problem.key(plan, variant.method == QAT)))
         self.tasks = {key: (plan.to_json(), variant.method == QAT) for variant, plan, key in self.wanted}
 
-    def points(self, found: Mapping[str, Any], engine: EngineFigures | None, results: Store) -> list[Point]:
+    def points(
+        self, found: Mapping[str, Any], engine: EngineFigures | None, results: ResultStore
+    ) -> list[Point]:
         """The points among these results."""
         return [
             _point(
@@ -167,10 +169,10 @@ def _shown(done: Iterator[Any], missing: int, found: int, progress: bool) -> Ite
     yield from bar
 
 
-def _engine(engine: EngineFigures, plan: Plan, results: Store) -> dict[str, Any]:
+def _engine(engine: EngineFigures, plan: Plan, results: ResultStore) -> dict[str, Any]:
     """The engine's figures of a plan, from the store or computed and stored."""
     key = engine.key(plan)
-    known = results.get(key, Table(Number()))
+    known = results.get(key, JsonMap(JsonNumber()))
     if known is None:
         known = engine(plan)
         results.put(key, known)
@@ -185,6 +187,7 @@ def _point(
     problem: Problem,
     engine: Mapping[str, int] | None,
 ) -> Point:
+    """A point of the sweep: its variant with cost, metric, loss, interval and overflow statistics."""
     return Point(
         variant.axis,
         variant.value,

@@ -17,7 +17,7 @@ from fixedpoint_nn.network.tree import transform, walk
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.precision.judge import judge
-from fixedpoint_nn.precision.learning import Course, Learning
+from fixedpoint_nn.precision.learning import Learning, LearningState
 from fixedpoint_nn.precision.metric import Function, Metric
 from fixedpoint_nn.precision.observe import observe
 from fixedpoint_nn.precision.pareto import front, hypervolume
@@ -27,7 +27,7 @@ from fixedpoint_nn.precision.problem import Problem
 from fixedpoint_nn.precision.qat import own_weights, without_dropout
 from fixedpoint_nn.precision.quantize import quantize
 from fixedpoint_nn.precision.recipe import Recipe
-from fixedpoint_nn.training.batches import Source
+from fixedpoint_nn.training.batches import BatchSource
 from fixedpoint_nn.training.loop import fit
 from fixedpoint_nn.training.losses import Loss, cross_entropy
 from fixedpoint_nn.training.methods.widths import LearnedWidths
@@ -42,7 +42,7 @@ PRESSURE = (
 
 
 @dataclass(frozen=True)
-class Candidate:
+class LearnedNetwork:
     """A network of learned widths: float weights, plan, price, metric, and loss against the float network."""
 
     net: Any = field(repr=False)
@@ -62,8 +62,8 @@ class Candidate:
 class LearnedFront:
     """The Pareto-optimal candidates, cheapest first, and all candidates."""
 
-    front: tuple[Candidate, ...]
-    tried: tuple[Candidate, ...]
+    front: tuple[LearnedNetwork, ...]
+    tried: tuple[LearnedNetwork, ...]
     start_price: float
 
     def hypervolume(self, most_price: float, most_loss: float) -> float:
@@ -74,7 +74,7 @@ class LearnedFront:
 def learn_widths(
     net: Any,
     data: tuple[Array, Array],
-    source: Source,
+    source: BatchSource,
     *,
     epochs: int,
     samples: Array | None = None,
@@ -104,11 +104,11 @@ def learn_widths(
     master = own_weights(fold(net if dropout else transform(net, without_dropout)))
     seen = observe(master, data[0][:500] if samples is None else samples)
     plan = seen.plan(Recipe(word, per_channel=per == "channel"))
-    course = Course(master, plan, LearnedWidths(per), seen, frozenset())
+    course = LearningState(master, plan, LearnedWidths(per), seen, frozenset())
     network = course.network(0)
     paid = Price.of(seen, plan, network, price)
     problem, start = Problem.of(net, *data, metric), price_of(seen, plan, price)
-    tried: list[Candidate] = []
+    tried: list[LearnedNetwork] = []
     weight = [first / start]
     given = schedule or constant()
 
@@ -121,7 +121,7 @@ def learn_widths(
 
     def judged(_: Any) -> Mapping[str, float]:
         trained = own_weights(network.settled())
-        now = Candidate(trained, course.learned(network, 0), paid.now(), 0.0, 0.0, _steps(network))
+        now = LearnedNetwork(trained, course.learned(network, 0), paid.now(), 0.0, 0.0, _steps(network))
         tried.append(on(now, problem))
         return {"price": tried[-1].price, problem.metric.name: tried[-1].metric}
 
@@ -135,7 +135,7 @@ def learn_widths(
         schedule=rising,
         **options,
     )
-    best: Sequence[Candidate] = front(tried, lambda c: c.price, lambda c: c.loss)
+    best: Sequence[LearnedNetwork] = front(tried, lambda c: c.price, lambda c: c.loss)
     judge_on = problem if report is None else Problem.of(net, *report, problem.metric)
     if finish:
         rate = optimiser.rate if optimiser else RATE
@@ -145,7 +145,7 @@ def learn_widths(
     return LearnedFront(tuple(best), tuple(tried), start)
 
 
-def on(candidate: Candidate, problem: Problem) -> Candidate:
+def on(candidate: LearnedNetwork, problem: Problem) -> LearnedNetwork:
     """The candidate, evaluated on these data."""
     fixed = candidate.fixed
     metric = judge(lambda x: fixed(x).to_float(), problem.x, problem.y, problem.metric).value
@@ -163,14 +163,14 @@ def _steps(network: Learning) -> dict[str, Array]:
 
 
 def _finished(
-    candidate: Candidate,
-    course: Course,
-    source: Source,
+    candidate: LearnedNetwork,
+    course: LearningState,
+    source: BatchSource,
     epochs: int,
     loss: Loss,
     optimiser: Optimiser,
     options: Mapping[str, Any],
-) -> Candidate:
+) -> LearnedNetwork:
     """The candidate after more training with frozen steps and limits."""
     course = replace(course, master=own_weights(candidate.net))
     network = course.network(0)

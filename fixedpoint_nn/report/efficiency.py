@@ -18,7 +18,7 @@ import numpy as np
 from fixedpoint_nn import zoo
 from fixedpoint_nn.hardware.compiler.pipeline import lower
 from fixedpoint_nn.hardware.isa.config import DRAINS, LANES, WORDS
-from fixedpoint_nn.hardware.isa.reference_tables import table
+from fixedpoint_nn.hardware.isa.reference_tables import markdown_table
 from fixedpoint_nn.hardware.isa.schedule import Schedule, schedule
 from fixedpoint_nn.hardware.sim import guard
 from fixedpoint_nn.hardware.sim.build import SIMULATORS
@@ -123,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ToolError as error:
         print(error, file=sys.stderr)
         return 3
-    print(table(("network", *(f"{count} lanes" for count in lanes)), found), end="")
+    print(markdown_table(("network", *(f"{count} lanes" for count in lanes)), found), end="")
     return int(any("FAIL" in cell for row in found for cell in row))
 
 

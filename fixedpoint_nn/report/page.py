@@ -28,7 +28,7 @@ POLICY = "default-src 'none'; style-src 'sha256-{hash}'; img-src data:; base-uri
 
 
 @dataclass(frozen=True)
-class Grid:
+class ReportTable:
     """A table: numbers are right-aligned, text left-aligned; None is shown as a dash."""
 
     columns: Sequence[str]
@@ -53,13 +53,13 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Section:
+class ReportSection:
     """One subject: text, pictures, tables, and the command that reproduces them."""
 
     title: str
     text: str
     pictures: Sequence[Picture] = ()
-    grids: Sequence[Grid] = ()
+    grids: Sequence[ReportTable] = ()
     quotation: str = ""
     line: str = ""
 
@@ -70,7 +70,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ReportVerdict:
     """The verdict at the top, in green or red."""
 
     passed: bool
@@ -78,12 +78,12 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Part:
+class NetworkPart:
     """The part of the page about one network."""
 
     title: str
     note: str
-    sections: Sequence[Section]
+    sections: Sequence[ReportSection]
 
 
 @dataclass(frozen=True)
@@ -93,13 +93,13 @@ class Page:
     title: str
     subtitle: str
     notice: str  # the network, or that there are several
-    verdicts: Sequence[Verdict]
-    parts: Sequence[Part]
-    closing: Section
+    verdicts: Sequence[ReportVerdict]
+    parts: Sequence[NetworkPart]
+    closing: ReportSection
     footer: Sequence[str] = field(default_factory=tuple)
 
     @property
-    def sections(self) -> list[Section]:
+    def sections(self) -> list[ReportSection]:
         """All sections in order."""
         return [*(section for part in self.parts for section in part.sections), self.closing]
 
@@ -132,10 +132,10 @@ class Page:
             policy=POLICY.format(hash=b64encode(sha256(style.encode()).digest()).decode()),
         )
 
-    def _with_anchors(self) -> list[tuple[Part, list[tuple[str, Section]]]]:
+    def _with_anchors(self) -> list[tuple[NetworkPart, list[tuple[str, ReportSection]]]]:
         """The parts, with the closing section as one without a title, and each section with its id."""
         anchors = iter(self.anchors())
-        parts = [*self.parts, Part("", "", [self.closing])]
+        parts = [*self.parts, NetworkPart("", "", [self.closing])]
         return [(part, [(next(anchors), section) for section in part.sections]) for part in parts]
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -8,7 +8,7 @@ from itertools import zip_longest
 from typing import Any
 
 from fixedpoint_nn.report.figures import latency_bars, pareto_front
-from fixedpoint_nn.report.page import Grid, Section, Verdict
+from fixedpoint_nn.report.page import ReportSection, ReportTable, ReportVerdict
 from fixedpoint_nn.report.record import Record
 from fixedpoint_nn.report.theme import saved
 
@@ -48,18 +48,18 @@ TABLES = {
 }
 
 
-def training(record: Record) -> list[Section]:
+def training(record: Record) -> list[ReportSection]:
     """The training, with its learning curves."""
     story = record.results
     text = (
         f"{story['network']} was trained from scratch in NumPy: {story['epochs']} epochs with seed "
         f"{story['seed']} in {story['seconds']} s. These are its figures on held-out data."
     )
-    grid = Grid(("figure", "value"), list(story["result"].items()), aligned=False)
-    return [Section("Training", text, grids=[grid], line=record.line)]
+    grid = ReportTable(("figure", "value"), list(story["result"].items()), aligned=False)
+    return [ReportSection("Training", text, grids=[grid], line=record.line)]
 
 
-def sweep(record: Record) -> list[Section]:
+def sweep(record: Record) -> list[ReportSection]:
     """Metric and cost at every word length."""
     found = record.results
     points: list[Values] = [
@@ -95,14 +95,15 @@ def sweep(record: Record) -> list[Section]:
     accuracy = saved(record.folder / "accuracy.svg", f"{metric} against bits")
     by_layer = saved(record.folder / "noise.svg", "Noise and saturation by layer")
     return [
-        Section("Accuracy against bits", text, accuracy, [grid], line=record.line),
-        Section("Pareto front", front, [pareto_front(found)], line=record.line),
-        Section("Noise and saturation", noise, by_layer, line=record.line),
+        ReportSection("Accuracy against bits", text, accuracy, [grid], line=record.line),
+        ReportSection("Pareto front", front, [pareto_front(found)], line=record.line),
+        ReportSection("Noise and saturation", noise, by_layer, line=record.line),
         *(_mixed(record) if found.get("mixed") else []),
     ]
 
 
-def _mixed(record: Record) -> list[Section]:
+def _mixed(record: Record) -> list[ReportSection]:
+    """The section about plans with a word length for each place."""
     mixed: Values = record.results["mixed"]
     text = (
         f"A word length of its own for each place, found by walking down from a uniform plan over "
@@ -118,10 +119,12 @@ def _mixed(record: Record) -> list[Section]:
         "word lengths": "words",
     }
     picture = saved(record.folder / "pareto.svg", "Mixed and uniform word lengths")
-    return [Section("Mixed precision", text, picture, [_grid(columns, mixed["front"])], line=record.line)]
+    return [
+        ReportSection("Mixed precision", text, picture, [_grid(columns, mixed["front"])], line=record.line)
+    ]
 
 
-def emission(record: Record) -> list[Section]:
+def emission(record: Record) -> list[ReportSection]:
     """The pack: engine, images, layers."""
     pack = record.results
     parameters = [(name.replace("_", " "), value) for name, value in pack["engine"].items()]
@@ -131,7 +134,7 @@ def emission(record: Record) -> list[Section]:
         f"{pack['cycles']:,} clock cycles for {pack['vectors']} vectors, predicted by the lowering and hit "
         "exactly by the simulation."
     )
-    grids = [_grid(IMAGES, images), Grid(("parameter of the engine", "value"), parameters)]
+    grids = [_grid(IMAGES, images), ReportTable(("parameter of the engine", "value"), parameters)]
     if pack.get("size"):
         text += f" Its size is that of yosys' synthesis for {pack['size']['family']}."
         grids.insert(0, _grid(SIZE, [pack["size"]]))
@@ -139,12 +142,12 @@ def emission(record: Record) -> list[Section]:
         text += f" It has {pack['engine']['lanes']} multipliers; `emit --size` adds LUTs, by yosys."
     further = {"layers": _layers, "ledger": _ledger, "tables": _tables, "latency": _latency}
     return [
-        Section("Engine", text, grids=grids, line=record.line),
+        ReportSection("Engine", text, grids=grids, line=record.line),
         *(section(record) for name, section in further.items() if pack.get(name)),
     ]
 
 
-def _layers(record: Record) -> Section:
+def _layers(record: Record) -> ReportSection:
     """Every run of the program; the remaining cycles of a vector are set-up, loops and waits."""
     runs, vectors = record.results["layers"], record.results["vectors"]
     known = [run for run in runs if run.get("cycles") is not None]
@@ -161,10 +164,10 @@ def _layers(record: Record) -> Section:
         rows = [(*row, None if row[3] is None else 100 * row[3] / max(whole, 1)) for row in rows]
         columns = (*columns, "% of all cycles")
         text += f" One vector takes {whole:,} cycles, and the multipliers work in {macs:,} of them."
-    return Section("Layers", text, grids=[Grid(columns, rows)], line=record.line)
+    return ReportSection("Layers", text, grids=[ReportTable(columns, rows)], line=record.line)
 
 
-def _ledger(record: Record) -> Section:
+def _ledger(record: Record) -> ReportSection:
     entries = [
         {**entry, "first": None if entry["first"] is None else str(tuple(entry["first"]))}
         for entry in record.results["ledger"]
@@ -173,20 +176,20 @@ def _ledger(record: Record) -> Section:
         "What every cast did to the values of the vectors: how many were too large, how many lost a "
         "fraction, and how many leading bits no value needed (negative: bits that were missing)."
     )
-    return Section("Ledger", text, grids=[_grid(LEDGER, entries)], line=record.line)
+    return ReportSection("Ledger", text, grids=[_grid(LEDGER, entries)], line=record.line)
 
 
-def _tables(record: Record) -> Section:
+def _tables(record: Record) -> ReportSection:
     text = (
         "Functions are tables, correctly rounded from exact decimals. Each certificate was checked over all "
         "inputs; half an LSB is the best that any table can do, and more stands only where the output format "
         "ends."
     )
     grid = _grid(TABLES, record.results["tables"])
-    return Section("Table certificates", text, grids=[grid], line=record.line)
+    return ReportSection("Table certificates", text, grids=[grid], line=record.line)
 
 
-def _latency(record: Record) -> Section:
+def _latency(record: Record) -> ReportSection:
     latency: Values = record.results["latency"]
     milliseconds = latency["milliseconds"]
     text = (
@@ -195,45 +198,45 @@ def _latency(record: Record) -> Section:
         "measured here, with NumPy, as the median of "
         f"{latency['repeats']} runs of one sample, and include Python's overhead, which a batch would share."
     )
-    grid = Grid(("on", "milliseconds"), list(milliseconds.items()))
-    return Section("Latency", text, [latency_bars(milliseconds)], [grid], line=record.line)
+    grid = ReportTable(("on", "milliseconds"), list(milliseconds.items()))
+    return ReportSection("Latency", text, [latency_bars(milliseconds)], [grid], line=record.line)
 
 
-def verification(record: Record) -> list[Section]:
+def verification(record: Record) -> list[ReportSection]:
     """The result of the simulation."""
     result = record.results
     text = (
         f"The Verilog ran in {result['simulator']}; every word of its outputs was compared with the model's, "
         "as integers and without tolerance."
     )
-    return [Section("Verification", text, quotation=str(result["text"]), line=record.line)]
+    return [ReportSection("Verification", text, quotation=str(result["text"]), line=record.line)]
 
 
-def verdict(record: Record, of: str = "") -> Verdict:
+def verdict(record: Record, of: str = "") -> ReportVerdict:
     """The first line of the verification's result, with the network if there are several."""
     first = str(record.results["text"]).splitlines()[0]
-    return Verdict(bool(record.results["passed"]), f"{of}: {first}" if of else first)
+    return ReportVerdict(bool(record.results["passed"]), f"{of}: {first}" if of else first)
 
 
-def generation(record: Record) -> list[Section]:
+def generation(record: Record) -> list[ReportSection]:
     """The text generated by the model and by the Verilog."""
     model, verilog = record.results["model"], record.results["verilog"]
     if verilog is None:
         text = f"What {record.results['network']} wrote in NumPy."
-        return [Section("Generation", text, quotation="\n".join(model), line=record.line)]
+        return [ReportSection("Generation", text, quotation="\n".join(model), line=record.line)]
     columns = ("written by the Verilog", "written by the Python model", "equal")
     pairs = [(left, right, left == right) for left, right in zip_longest(verilog, model, fillvalue="")]
     text = (
         f"What {record.results['network']} wrote by itself: each character was drawn on the engine and fed "
         "back to it. The Python model drew the same integers from the same seed."
     )
-    return [Section("Generation", text, grids=[Grid(columns, pairs)], line=record.line)]
+    return [ReportSection("Generation", text, grids=[ReportTable(columns, pairs)], line=record.line)]
 
 
-def _grid(columns: Mapping[str, str], entries: Iterable[Values], caption: str = "") -> Grid:
+def _grid(columns: Mapping[str, str], entries: Iterable[Values], caption: str = "") -> ReportTable:
     """A table with one row per entry; missing values are dashes."""
     rows = [tuple(entry.get(key) for key in columns.values()) for entry in entries]
-    return Grid(tuple(columns), rows, caption)
+    return ReportTable(tuple(columns), rows, caption)
 
 
 BUILDERS = {

@@ -4,165 +4,178 @@
 from __future__ import annotations
 
 from fixedpoint_nn.network.json_shapes import (
-    Anything,
-    Either,
-    Fields,
-    Items,
-    Maybe,
-    Number,
-    Shape,
-    Table,
-    Text,
-    Truth,
-    Whole,
+    JsonAny,
+    JsonBoolean,
+    JsonEither,
+    JsonInteger,
+    JsonList,
+    JsonMap,
+    JsonNumber,
+    JsonObject,
+    JsonOrNull,
+    JsonShape,
+    JsonText,
 )
 
-MEASURED = Number(finite=False)  # NaN after a diverged training
-FIGURE = Either(Truth(), Either(Text(), Maybe(MEASURED)))  # any cell of a table
-SUBJECT: dict[str, Shape] = {"weights": Maybe(Text()), "source": Text(), "pack": Maybe(Text())}
+MEASURED = JsonNumber(finite=False)  # NaN after a diverged training
+FIGURE = JsonEither(JsonBoolean(), JsonEither(JsonText(), JsonOrNull(MEASURED)))  # any cell of a table
+SUBJECT: dict[str, JsonShape] = {
+    "weights": JsonOrNull(JsonText()),
+    "source": JsonText(),
+    "pack": JsonOrNull(JsonText()),
+}
 
-RECORD = Fields(
+RECORD = JsonObject(
     {
-        "command": Text(),
-        "line": Text(),
-        "started": Text(),
-        "seconds": Number(),
-        "results": Table(Anything()),
-        "machine": Table(Text()),
+        "command": JsonText(),
+        "line": JsonText(),
+        "started": JsonText(),
+        "seconds": JsonNumber(),
+        "results": JsonMap(JsonAny()),
+        "machine": JsonMap(JsonText()),
     },
-    {"sha256": Text()},
+    {"sha256": JsonText()},
 )
 
-POINT = Fields(
+POINT = JsonObject(
     {
-        "axis": Text(),
-        "value": Text(),
-        "method": Text(),
+        "axis": JsonText(),
+        "value": JsonText(),
+        "method": JsonText(),
         "metric": MEASURED,
         "low": MEASURED,
         "high": MEASURED,
         "loss": MEASURED,
-        "weight_bits": Whole(),
-        "bit_operations": Whole(),
+        "weight_bits": JsonInteger(),
+        "bit_operations": JsonInteger(),
     },
     dict.fromkeys(
-        ("changed", "saturated", "wrapped", "bram_blocks", "cycles", "luts", "dsps"), Maybe(Whole())
+        ("changed", "saturated", "wrapped", "bram_blocks", "cycles", "luts", "dsps"),
+        JsonOrNull(JsonInteger()),
     ),
 )
-MIXED = Fields(
+MIXED = JsonObject(
     {
-        "metric": Text(),
-        "tried": Whole(),
+        "metric": JsonText(),
+        "tried": JsonInteger(),
         "hypervolume": MEASURED,
         "uniform_hypervolume": MEASURED,
-        "front": Items(
-            Fields(
+        "front": JsonList(
+            JsonObject(
                 {
-                    "bit_operations": Whole(),
-                    "weight_bits": Whole(),
+                    "bit_operations": JsonInteger(),
+                    "weight_bits": JsonInteger(),
                     "score": MEASURED,
                     "loss": MEASURED,
-                    "words": Text(),
+                    "words": JsonText(),
                 }
             )
         ),
     }
 )
-LEDGER = Fields(
+LEDGER = JsonObject(
     {
-        "path": Text(),
-        "values": Whole(),
-        "saturated": Whole(),
-        "wrapped": Whole(),
-        "rounded": Whole(),
-        "headroom_bits": Maybe(Whole(-(1 << 63))),
-        "first": Maybe(Items(Whole())),
+        "path": JsonText(),
+        "values": JsonInteger(),
+        "saturated": JsonInteger(),
+        "wrapped": JsonInteger(),
+        "rounded": JsonInteger(),
+        "headroom_bits": JsonOrNull(JsonInteger(-(1 << 63))),
+        "first": JsonOrNull(JsonList(JsonInteger())),
     }
 )
-LAYER = Fields(
+LAYER = JsonObject(
     {
-        "layer": Text(),
-        "format": Text(),
-        "channels": Whole(),
-        "cycles": Maybe(Whole()),
-        "mac_cycles": Maybe(Whole()),
+        "layer": JsonText(),
+        "format": JsonText(),
+        "channels": JsonInteger(),
+        "cycles": JsonOrNull(JsonInteger()),
+        "mac_cycles": JsonOrNull(JsonInteger()),
     }
 )
-TABLE = Fields(
+TABLE = JsonObject(
     {
-        "path": Text(),
-        "function": Text(),
-        "input": Text(),
-        "output": Text(),
-        "entries": Whole(),
+        "path": JsonText(),
+        "function": JsonText(),
+        "input": JsonText(),
+        "output": JsonText(),
+        "entries": JsonInteger(),
         "max_error_lsb": MEASURED,
-        "monotonic": Truth(),
-        "symmetric": Maybe(Truth()),
+        "monotonic": JsonBoolean(),
+        "symmetric": JsonOrNull(JsonBoolean()),
     }
 )
-LATENCY = Fields(
+LATENCY = JsonObject(
     {
-        "cycles": Whole(),
-        "clock_mhz": Number(positive=True),
-        "repeats": Whole(),
-        "milliseconds": Table(Number(positive=True)),
+        "cycles": JsonInteger(),
+        "clock_mhz": JsonNumber(positive=True),
+        "repeats": JsonInteger(),
+        "milliseconds": JsonMap(JsonNumber(positive=True)),
     },
-    {"clock_of": Text()},
+    {"clock_of": JsonText()},
 )
-SIZE = Fields(
-    {"family": Text(), "luts": Whole(), "flip_flops": Whole(), "dsps": Whole(), "block_rams": Whole()}
+SIZE = JsonObject(
+    {
+        "family": JsonText(),
+        "luts": JsonInteger(),
+        "flip_flops": JsonInteger(),
+        "dsps": JsonInteger(),
+        "block_rams": JsonInteger(),
+    }
 )
 
-RESULTS: dict[str, Fields] = {
-    "train": Fields(
+RESULTS: dict[str, JsonObject] = {
+    "train": JsonObject(
         {
-            "network": Text(),
-            "epochs": Whole(),
-            "seed": Whole(),
-            "seconds": Number(),
-            "result": Table(MEASURED),
+            "network": JsonText(),
+            "epochs": JsonInteger(),
+            "seed": JsonInteger(),
+            "seconds": JsonNumber(),
+            "result": JsonMap(MEASURED),
         },
         SUBJECT,
     ),
-    "sweep": Fields(
+    "sweep": JsonObject(
         {
-            "network": Text(),
-            "metric": Text(),
-            "more_is_better": Truth(),
+            "network": JsonText(),
+            "metric": JsonText(),
+            "more_is_better": JsonBoolean(),
             "float_score": MEASURED,
-            "points": Items(POINT, least=1),
+            "points": JsonList(POINT, least=1),
         },
-        SUBJECT | {"mixed": Maybe(MIXED)},
+        SUBJECT | {"mixed": JsonOrNull(MIXED)},
     ),
-    "emit": Fields(
+    "emit": JsonObject(
         {
-            "network": Text(),
-            "engine": Fields({"lanes": Whole(1)}),
-            "cycles": Whole(),
-            "vectors": Whole(),
-            "images": Items(Fields({"name": Text(), "words": Whole(), "bits": Whole()})),
+            "network": JsonText(),
+            "engine": JsonObject({"lanes": JsonInteger(1)}),
+            "cycles": JsonInteger(),
+            "vectors": JsonInteger(),
+            "images": JsonList(
+                JsonObject({"name": JsonText(), "words": JsonInteger(), "bits": JsonInteger()})
+            ),
         },
         SUBJECT
         | {
-            "size": Maybe(SIZE),
-            "ledger": Items(LEDGER),
-            "layers": Items(LAYER),
-            "tables": Items(TABLE),
-            "latency": Maybe(LATENCY),
-            "engine": Table(FIGURE),
+            "size": JsonOrNull(SIZE),
+            "ledger": JsonList(LEDGER),
+            "layers": JsonList(LAYER),
+            "tables": JsonList(TABLE),
+            "latency": JsonOrNull(LATENCY),
+            "engine": JsonMap(FIGURE),
         },
     ),
-    "verify": Fields(
+    "verify": JsonObject(
         {
-            "network": Text(),
-            "passed": Truth(),
-            "text": Text("a text that is not empty", matches=str.strip),
-            "simulator": Text(),
+            "network": JsonText(),
+            "passed": JsonBoolean(),
+            "text": JsonText("a text that is not empty", matches=str.strip),
+            "simulator": JsonText(),
         },
         SUBJECT,
     ),
-    "generate": Fields(
-        {"network": Text(), "model": Items(Text()), "verilog": Maybe(Items(Text()))},
+    "generate": JsonObject(
+        {"network": JsonText(), "model": JsonList(JsonText()), "verilog": JsonOrNull(JsonList(JsonText()))},
         SUBJECT,
     ),
 }

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fixedpoint_nn.report.networks import Subject, by_network
-from fixedpoint_nn.report.page import Grid, Page, Part, Section
+from fixedpoint_nn.report.page import NetworkPart, Page, ReportSection, ReportTable
 from fixedpoint_nn.report.record import Record, records_below
 from fixedpoint_nn.report.sections import BUILDERS, verdict
 
@@ -40,7 +40,7 @@ def page_of(records: Sequence[Record], folder: str, out: str) -> Page:
     ordered = sorted(known, key=lambda record: ORDER.index(record.command))
     networks = by_network(ordered)
     parts = [
-        Part(
+        NetworkPart(
             subject.title,
             subject.note,
             [section for record in group for section in BUILDERS[record.command](record)],
@@ -84,10 +84,10 @@ def _to_the_second(started: str) -> str:
     return re.sub(r"\.\d+", "", started)
 
 
-def _runs(records: Sequence[Record], folder: str, out: str) -> Section:
+def _runs(records: Sequence[Record], folder: str, out: str) -> ReportSection:
     rows = [(_to_the_second(record.started), record.seconds, record.line) for record in records]
-    grid = Grid(("started", "seconds", "command"), rows)
-    return Section(
+    grid = ReportTable(("started", "seconds", "command"), rows)
+    return ReportSection(
         "What was run",
         "Every command whose results stand on this page, the oldest first.",
         grids=[grid],

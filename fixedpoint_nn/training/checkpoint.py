@@ -15,16 +15,16 @@ from safetensors.numpy import save as to_bytes
 
 from fixedpoint_nn.files.whole import write_whole
 from fixedpoint_nn.network.json_shapes import (
-    Anything,
-    Fields,
-    Items,
-    Maybe,
-    Number,
+    JsonAny,
+    JsonBoolean,
+    JsonInteger,
+    JsonList,
+    JsonMap,
+    JsonNumber,
+    JsonObject,
+    JsonOrNull,
+    JsonText,
     ShapeError,
-    Table,
-    Text,
-    Truth,
-    Whole,
     demand,
     parsed,
 )
@@ -32,7 +32,7 @@ from fixedpoint_nn.network.serialization import (
     FileError,
     content_of,
     matches_checksum,
-    tensors,
+    read_tensors,
     with_checksum,
 )
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
@@ -41,17 +41,23 @@ from fixedpoint_nn.training.history import History
 from fixedpoint_nn.training.optimisers import Optimiser
 
 ANEW = "delete it to start anew"
-HISTORY = Fields(
+HISTORY = JsonObject(
     {
-        "curves": Table(Items(Number(finite=False))),
-        "best_epoch": Maybe(Whole()),
-        "stopped_early": Truth(),
+        "curves": JsonMap(JsonList(JsonNumber(finite=False))),
+        "best_epoch": JsonOrNull(JsonInteger()),
+        "stopped_early": JsonBoolean(),
     }
 )
-STARTED = Fields({"batches": Whole(), "total": Number(finite=False), "rng": Table(Anything())})
-NOTES = Fields(
-    {"history": HISTORY, "seed": Whole(), "steps": Whole(), "optimiser": Text(), "sha256": Text()},
-    {"settings": Table(Anything()), "started": STARTED},
+STARTED = JsonObject({"batches": JsonInteger(), "total": JsonNumber(finite=False), "rng": JsonMap(JsonAny())})
+NOTES = JsonObject(
+    {
+        "history": HISTORY,
+        "seed": JsonInteger(),
+        "steps": JsonInteger(),
+        "optimiser": JsonText(),
+        "sha256": JsonText(),
+    },
+    {"settings": JsonMap(JsonAny()), "started": STARTED},
 )
 
 
@@ -203,7 +209,7 @@ def stored(path: Path) -> Stored:
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
     """(notes, arrays) of a checkpoint file, checked."""
     try:
-        arrays, text = tensors(content_of(path), "checkpoint", path)
+        arrays, text = read_tensors(content_of(path), "checkpoint", path)
         if text is None:
             raise ShapeError("it is a safetensors file of something else")
         notes = parsed(text, constants=True)

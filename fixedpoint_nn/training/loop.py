@@ -18,7 +18,7 @@ from fixedpoint_nn.network import tree
 from fixedpoint_nn.network.on_arrays import as_input
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.arrays import Array
-from fixedpoint_nn.training.batches import Batch, Source
+from fixedpoint_nn.training.batches import Batch, BatchSource
 from fixedpoint_nn.training.checkpoint import Checkpoint, StartedEpoch
 from fixedpoint_nn.training.history import History
 from fixedpoint_nn.training.losses import Loss, cross_entropy
@@ -36,7 +36,7 @@ class Diverged(FloatingPointError):
 
 def fit(
     net: Any,
-    source: Source,
+    source: BatchSource,
     *,
     epochs: int,
     loss: Loss = cross_entropy,

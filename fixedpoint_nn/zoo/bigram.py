@@ -14,7 +14,7 @@ from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.training.batches import WordBatches
 from fixedpoint_nn.training.optimisers import Adam
 from fixedpoint_nn.training.schedules import cosine
-from fixedpoint_nn.zoo.characters import encoded, language, names, word_rows
+from fixedpoint_nn.zoo.characters import encoded_words, language, names, word_rows
 from fixedpoint_nn.zoo.entry import Bar, Entry, TrainingRecipe
 
 
@@ -31,7 +31,7 @@ def counted(words: data.Words | None = None, smoothing: float = 1.0) -> Sequenti
     words = names() if words is None else words
     symbols = len(words.vocabulary)
     pairs = np.full((symbols, symbols), smoothing)
-    for word in encoded(words, "train"):
+    for word in encoded_words(words, "train"):
         marked = np.concatenate([[0], word, [0]])
         np.add.at(pairs, (marked[:-1], marked[1:]), 1)
     logits = np.log(pairs / pairs.sum(1, keepdims=True)).astype(np.float32)
@@ -43,7 +43,7 @@ ENTRY = Entry(
     name="bigram",
     summary="the next character from the one before, as one matrix",
     build=build,
-    source=lambda: WordBatches(encoded(names(), "train"), size=512),
+    source=lambda: WordBatches(encoded_words(names(), "train"), size=512),
     examples=lambda split: word_rows(names(), split),
     figures=language,
     recipe=TrainingRecipe(epochs=30, optimiser=lambda: Adam(0.05), schedule=cosine()),

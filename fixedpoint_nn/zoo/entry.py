@@ -8,12 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from fixedpoint_nn.numerics.arrays import Array
-from fixedpoint_nn.training.batches import Source
+from fixedpoint_nn.training.batches import BatchSource
 from fixedpoint_nn.training.losses import Loss, cross_entropy
 from fixedpoint_nn.training.optimisers import Adam, Optimiser
 from fixedpoint_nn.training.schedules import Schedule, constant
 
 Examples = tuple[Array, Array]
+
+
+def check_split(split: str, what: str, splits: tuple[str, ...] = ("train", "test")) -> None:
+    """Raise ValueError, naming what is split, unless there is such a split."""
+    if split not in splits:
+        *first, last = splits
+        raise ValueError(f"there is no split {split!r}; the {what} split into {', '.join(first)} and {last}")
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class Entry:
     name: str
     summary: str
     build: Callable[[int], Any]
-    source: Callable[[], Source]
+    source: Callable[[], BatchSource]
     examples: Callable[[str], Examples]
     figures: Callable[[Any, Array, Array], dict[str, float]]
     recipe: TrainingRecipe

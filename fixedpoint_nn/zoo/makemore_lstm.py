@@ -7,7 +7,7 @@ from fixedpoint_nn.layers import Sequential
 from fixedpoint_nn.training.batches import WordBatches
 from fixedpoint_nn.training.optimisers import AdamW
 from fixedpoint_nn.training.schedules import cosine
-from fixedpoint_nn.zoo.characters import encoded, language, names, word_rows
+from fixedpoint_nn.zoo.characters import encoded_words, language, names, word_rows
 from fixedpoint_nn.zoo.entry import Bar, Entry, TrainingRecipe
 from fixedpoint_nn.zoo.writer import writer
 
@@ -21,7 +21,7 @@ ENTRY = Entry(
     name="makemore_lstm",
     summary="a character LSTM of 128 that writes given names",
     build=build,
-    source=lambda: WordBatches(encoded(names(), "train"), size=64),
+    source=lambda: WordBatches(encoded_words(names(), "train"), size=64),
     examples=lambda split: word_rows(names(), split),
     figures=language,
     recipe=TrainingRecipe(

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Hyperparameter search by Optuna (the `search` extra): over a declared space, in parallel, resumable.
 
-    space = {"rate": Real(1e-4, 1e-2, log=True), "build.dropout": Real(0, 0.5), "batch": Choice(64, 128, 256)}
+    space = {"rate": Real(1e-4, 1e-2, log=True), "build.dropout": Real(0, 0.5), "batch": Categorical(64, 128, 256)}
     found = search("fashion_mlp", space, trials=40, storage="fashion.db", epochs=5, jobs=2)
     found.best
 
@@ -24,11 +24,11 @@ from fixedpoint_nn import zoo
 from fixedpoint_nn.training.loop import Diverged, fit
 from fixedpoint_nn.zoo.entry import Entry
 from fixedpoint_nn.zoo.hold_back import hold_back
-from fixedpoint_nn.zoo.search_space import Choice, Integer, Real, Space, as_settings, usual_space
+from fixedpoint_nn.zoo.search_space import Categorical, Integer, Real, Space, as_settings, usual_space
 from fixedpoint_nn.zoo.search_storage import demand_whole, readable
-from fixedpoint_nn.zoo.settings import Settings, taken
+from fixedpoint_nn.zoo.settings import Settings, supported_settings
 
-__all__ = ["Choice", "Found", "Integer", "Real", "Space", "hold_back", "search", "usual_space"]
+__all__ = ["Categorical", "Found", "Integer", "Real", "Space", "hold_back", "search", "usual_space"]
 
 Tell = Callable[["Found"], None]
 
@@ -73,7 +73,7 @@ def search(
     if trials is None and minutes is None:
         raise ValueError("a search needs an end: a number of trials, or of minutes")
     if jobs > 1 and isinstance(name, Entry):
-        raise ValueError(f"{jobs} jobs search networks of the zoo only; search {entry.name} with one")
+        raise ValueError(f"{jobs} jobs can search networks of the zoo only; search {entry.name} with one job")
     demand_known(entry, space)
     url = f"sqlite:///{Path(storage).resolve()}"
     demand_whole(Path(storage))
@@ -100,9 +100,7 @@ def found_in(study: Any, storage: str | os.PathLike[str]) -> Found:
     with readable(Path(storage)):
         found = _found(study)
     if found is None:
-        raise RuntimeError(
-            f"none of the trials in {storage} came to an end; give it more time, or lower the rates"
-        )
+        raise RuntimeError(f"none of the trials in {storage} finished; give it more time, or lower the rates")
     return found
 
 
@@ -127,7 +125,7 @@ def count_trials(storage: str | os.PathLike[str]) -> int:
 def demand_known(entry: Entry, space: Space) -> None:
     """Raise unless every name of the space is a setting of this network."""
     settings = {field.name for field in fields(entry.recipe.optimiser()) if field.init} | {"batch", "clip"}
-    settings |= set(taken(entry))
+    settings |= set(supported_settings(entry))
     settings |= {f"build.{argument}" for argument in signature(entry.build).parameters if argument != "seed"}
     for name in space:
         if name not in settings:
@@ -146,6 +144,7 @@ def _work(
     tell: Tell | None = None,
     announce: Callable[[float], None] | None = None,
 ) -> None:
+    """Run trials in this process until the storage has enough of them, or the time is over."""
     optuna = _optuna()
     entry = zoo.entry(name)
     states = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
@@ -177,6 +176,7 @@ def _objective(
     limit: int | None,
     announce: Callable[[float], None] | None,
 ) -> float:
+    """Train with the settings of one trial; returns the loss on the samples held back from training."""
     optuna = _optuna()
     chosen = {name: axis.suggest(trial, name) for name, axis in space.items()}
     entry = as_settings(chosen).applied(entry)

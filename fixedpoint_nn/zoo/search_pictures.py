@@ -17,7 +17,7 @@ COLUMNS = 3
 WIDE_RANGE = 20.0  # ratios from which the axis is logarithmic
 
 
-def draw(found: Found, folder: Path, title: str = "") -> tuple[Path, Path]:
+def draw_trials(found: Found, folder: Path, title: str = "") -> tuple[Path, Path]:
     """Write `trials.svg` and `settings.svg` to the folder; returns their paths."""
     trials, settings = folder / "trials.svg", folder / "settings.svg"
     losses_in_order(found, trials, title)
@@ -57,6 +57,7 @@ def losses_by_setting(found: Found, path: Path, title: str = "") -> None:
 
 
 def _panel(axes: Axes, found: Found, name: str) -> None:
+    """Plot the loss over one setting, with the best trial marked."""
     values: list[Any] = [settings[name] for settings, _ in found.trials]
     losses = [loss for _, loss in found.trials]
     if any(isinstance(value, str) for value in values):

@@ -9,7 +9,7 @@ from inspect import signature
 from typing import Any
 
 from fixedpoint_nn.zoo.entry import Entry
-from fixedpoint_nn.zoo.settings import Settings, taken
+from fixedpoint_nn.zoo.settings import Settings, supported_settings
 
 WEAKEST_L2, STRONGEST_L2 = 1e-6, 1e-2
 
@@ -41,7 +41,7 @@ class Integer:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Categorical:
     """One of several values."""
 
     options: tuple[Any, ...]
@@ -54,25 +54,27 @@ class Choice:
         return trial.suggest_categorical(name, self.options)
 
 
-Space = Mapping[str, Real | Integer | Choice]
+Space = Mapping[str, Real | Integer | Categorical]
 
 
 def usual_space(entry: Entry) -> Space:
     """The default space of `fixedpoint-nn tune`: ranges around the recipe's values."""
-    rate, known = entry.recipe.optimiser().rate, taken(entry)
+    rate, known = entry.recipe.optimiser().rate, supported_settings(entry)
     size = int(getattr(entry.source(), "size", None) or 64)
-    space: dict[str, Real | Integer | Choice] = {
+    space: dict[str, Real | Integer | Categorical] = {
         "learning_rate": Real(rate / 10, rate * 10, log=True),
-        "batch": Choice(*sorted({max(size // 2, 1), size, 2 * size})),
+        "batch": Categorical(*sorted({max(size // 2, 1), size, 2 * size})),
         "l2": Real(WEAKEST_L2, STRONGEST_L2, log=True),
-        "schedule": Choice("constant", "linear", "cosine"),
+        "schedule": Categorical("constant", "linear", "cosine"),
     }
     if "dropout" in known:
         space["dropout"] = Real(0.0, 0.5)
     if "hidden" in known:
         usual = signature(entry.build).parameters["hidden"].default
         sizes = usual if isinstance(usual, tuple) else (usual,)
-        space["hidden"] = Choice(*(",".join(str(max(int(n * f), 1)) for n in sizes) for f in (0.5, 1, 2)))
+        space["hidden"] = Categorical(
+            *(",".join(str(max(int(n * f), 1)) for n in sizes) for f in (0.5, 1, 2))
+        )
     return space
 
 

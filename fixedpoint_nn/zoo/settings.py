@@ -82,9 +82,12 @@ class Settings:
         return replace(entry, build=partial(entry.build, **build), source=source, recipe=recipe)
 
     def _build_argument(self, entry: Entry, name: str) -> Any:
+        """The value of a setting as an argument of the network's `build`; raises ValueError if it takes none."""
         parameters = signature(entry.build).parameters
         if name not in parameters:
-            raise ValueError(f"{entry.name} takes no {name}; leave --{name} out (it takes {_taken(entry)})")
+            raise ValueError(
+                f"{entry.name} takes no {name}; leave --{name} out (it takes {_supported_options(entry)})"
+            )
         value, usual = getattr(self, name), parameters[name].default
         if name == "dropout":
             return value
@@ -95,7 +98,7 @@ class Settings:
         return value if isinstance(usual, tuple) else value[0]
 
 
-def taken(entry: Entry) -> tuple[str, ...]:
+def supported_settings(entry: Entry) -> tuple[str, ...]:
     """The names of the settings that this network supports."""
     parameters = signature(entry.build).parameters
     return tuple(
@@ -103,8 +106,8 @@ def taken(entry: Entry) -> tuple[str, ...]:
     )
 
 
-def _taken(entry: Entry) -> str:
-    return ", ".join(f"--{name.replace('_', '-')}" for name in taken(entry))
+def _supported_options(entry: Entry) -> str:
+    return ", ".join(f"--{name.replace('_', '-')}" for name in supported_settings(entry))
 
 
 def _text(value: Any) -> str:

@@ -3,7 +3,7 @@
 // and compares the output.
 //
 // Plusargs. Files are read by $readmemh or as hexadecimal words, one per line; counts are mandatory, so that a short
-// file is noticed:
+// file is detected:
 //   +program=F +program_words=N   +weights=F +weights_words=N   +parameters=F +parameters_words=N
 //   +tables=F +tables_words=N     +activations=F +activations_words=N  (rows)      an image of 0 words needs no file
 //   +inputs=F    words of all vectors         +input_address=A +input_words=N [+input_run=R +input_stride=S]
@@ -63,12 +63,12 @@ module engine_tb;
     // Memories that are kept in copies or banks are loaded through the ports.
     localparam COPIES = DRAIN > 1 || WORDS > 1 || LANES > 64;
     localparam NAME_BITS = 8 * 1024;
-    // From a change of address until its word is seen.
+    // The latency from a change of address until its word is read.
     localparam READ_CLOCKS = 3;
-    // What the bench is at; everything it drives changes with the clock, as everything in the engine does.
+    // The state of the bench; all signals that it drives change with the clock, as those of the engine do.
     localparam [2:0] RESET = 3'd0, WRITE = 3'd1, START = 3'd2, WAIT = 3'd3, RUN = 3'd4, READ = 3'd5, LOAD = 3'd6,
         STOP = 3'd7;
-    // Clocks in which a disturbing host leaves its ports unused before a start.
+    // Clocks before a start in which a disturbing host does not use its ports.
     localparam HOST_IDLE_CLOCKS = 64;
     localparam ROW_WIDTH = DRAIN * (MULTIPLIER_WIDTH + 6 + BIAS_WIDTH);
     localparam PARAMETER_WIDTH = ROW_WIDTH > 32 ? ROW_WIDTH : 32;
@@ -142,7 +142,7 @@ module engine_tb;
     integer files [0:4], counts [0:4], image, lane;
     reg through_port, backwards;
     wire [1:0] load_index = backwards ? ~image[1:0] : image[1:0];
-    // 0: to be ended anywhere, 1: to be ended while its first results are under way, 2: to be run to its end.
+    // 0: to be ended anywhere, 1: to be ended before its first results are written, 2: to be run to its end.
     integer attempt;
     reg [LANES*ACTIVATION_WIDTH-1:0] row;
     reg [LOAD_WIDTH-1:0] wide;
@@ -282,7 +282,7 @@ module engine_tb;
 
     always @(posedge clock)
         case (phase)
-            // Nearly every clock of a simulation.
+            // This branch runs in nearly every clock of a simulation.
             RUN: if (!done) begin
                 clocks = clocks + 1;
                 if (clocks > limit) $fatal(1, "FAIL: vector %0d is not done after %0d cycles", vector, limit);
@@ -418,7 +418,7 @@ module engine_tb;
             default: $fatal(1, "FAIL: the bench is in a state that does not exist");
         endcase
 
-    // The clock in which a vector is done, and what the status registers say then.
+    // The clock in which a vector is done, and the status registers in that clock.
     task compare_status;
         begin
             if (clocks !== status_due[0] || busy !== 1'b0)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fixedpoint_nn.board import BoardError, Engine
-from fixedpoint_nn.board.ports import Port, SerialPort
+from fixedpoint_nn.board.ports import ByteStream, SerialPort
 from fixedpoint_nn.board.simulated import SimulatedBoard
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
 from fixedpoint_nn.hardware.verify.readback_program import readback_program
@@ -21,7 +21,7 @@ SECONDS = 60.0  # for an answer, on a busy machine
 class FaultyPort:
     """A line that loses, changes or cuts what goes over it, once for each order."""
 
-    def __init__(self, port: Port) -> None:
+    def __init__(self, port: ByteStream) -> None:
         self.port, self.name = port, port.name
         self.lose_sent: int | None = None  # the place of the byte in the next message
         self.flip_sent: int | None = None

@@ -101,7 +101,7 @@ def test_a_tool_that_fails_is_quoted_and_its_log_is_kept(
         build, "find", lambda name: ["sh", "-c", "echo hello; echo ERROR: no such cell; exit 1", name]
     )
     with pytest.raises(BoardError) as error:
-        build.build(moons, find_board("ulx3s"), tmp_path)
+        build.build_bitstream(moons, find_board("ulx3s"), tmp_path)
     assert str(error.value) == (
         f"synthesis failed: ERROR: no such cell ({tmp_path}/synthesis.log has the whole story)"
     )

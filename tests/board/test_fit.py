@@ -11,7 +11,7 @@ from fixedpoint_nn.board import BoardError
 from fixedpoint_nn.board.boards import find_board
 from fixedpoint_nn.board.build import fitting_config
 from fixedpoint_nn.board.families import FAMILIES
-from fixedpoint_nn.board.fit import Memory, banks, blocks, memory_luts, misfit, needs
+from fixedpoint_nn.board.fit import EngineMemory, banks, blocks, memory_luts, misfit, needs
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.pack.reader import load_pack
 from fixedpoint_nn.hardware.tools.lut_estimate import MEASURED, Measured
@@ -35,7 +35,7 @@ from tests.board.conftest import GOLDEN
 def test_block_memories_by_the_shapes_of_the_chip(
     words: int, bits: int, written: int, family: str, count: int
 ) -> None:
-    assert blocks(Memory("it", words, bits, written), FAMILIES[family]) == count
+    assert blocks(EngineMemory("it", words, bits, written), FAMILIES[family]) == count
 
 
 @pytest.mark.parametrize("one", MEASURED, ids=str)

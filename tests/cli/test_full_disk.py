@@ -16,7 +16,7 @@ from fixedpoint_nn.cli import main
 from fixedpoint_nn.cli.program import sentence
 from fixedpoint_nn.hardware.pack.reader import load_pack
 from fixedpoint_nn.network.serialization import load
-from fixedpoint_nn.report.page import Page, Section
+from fixedpoint_nn.report.page import Page, ReportSection
 from fixedpoint_nn.report.record import Record
 from tests.project.test_faults import small_pack
 
@@ -107,7 +107,7 @@ def test_a_report_and_a_record_stay_as_they_were(tmp_path: Path, capsys: Capture
         with pytest.raises(OSError, match="File too large"):
             Record(**{**vars(record), "seconds": 2.5}).save()
         with pytest.raises(OSError, match="File too large"):
-            Page("the new page", "", "", (), (), Section("closing", "")).save(tmp_path / "report.html")
+            Page("the new page", "", "", (), (), ReportSection("closing", "")).save(tmp_path / "report.html")
     assert contents(tmp_path) == before
 
 

@@ -41,9 +41,9 @@ def test_the_first_images_are_the_known_ones(real: Real) -> None:
 
 
 def test_files_whose_sizes_do_not_fit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def written(name: str, content: bytes) -> images.Source:
+    def written(name: str, content: bytes) -> images.PublishedFile:
         (tmp_path / name).write_bytes(gzip.compress(content))
-        return images.Source("", name, "", hashlib.sha256((tmp_path / name).read_bytes()).hexdigest())
+        return images.PublishedFile("", name, "", hashlib.sha256((tmp_path / name).read_bytes()).hexdigest())
 
     monkeypatch.setenv("FIXEDPOINT_NN_DATA", str(tmp_path))
     pictures = written("pictures", b"\0\0\x08\3\0\0\0\2\0\0\0\1\0\0\0\1ab")
@@ -73,4 +73,4 @@ def test_one_row_is_asked_for_by_a_slice() -> None:
 def test_inputs_without_answers_are_no_examples() -> None:
     with pytest.raises(ValueError) as error:
         Examples(np.zeros(3), np.zeros(2))
-    assert str(error.value) == "3 inputs and 2 answers do not make examples; each needs one."
+    assert str(error.value) == "3 inputs and 2 answers are no examples; each input needs one answer."

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from fixedpoint_nn.data import DataError, sources
-from fixedpoint_nn.data.sources import Source, locate
+from fixedpoint_nn.data.sources import PublishedFile, locate
 
 CONTENT = b"what the publisher gives" * 100
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -60,8 +60,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def source_at(url: str) -> Source:
-    return Source("letters", "words.txt", url, SHA256)
+def source_at(url: str) -> PublishedFile:
+    return PublishedFile("letters", "words.txt", url, SHA256)
 
 
 def test_a_file_is_downloaded_once_with_progress(

@@ -13,8 +13,8 @@ import pytest
 pytest.importorskip("onnxruntime", reason="the runtime is in the `onnx` extra")
 pytest.importorskip("ai_edge_litert", reason="the interpreter is in the `tflite` extra")
 
-from fixedpoint_nn.interchange.comparison import Pair, _margin, compare
-from fixedpoint_nn.interchange.tflite.convert import Conversion
+from fixedpoint_nn.interchange.comparison import ComparedTensor, _margin, compare
+from fixedpoint_nn.interchange.tflite.convert import TfliteConversion
 from fixedpoint_nn.layers import Graph, Node, ReLU
 from fixedpoint_nn.network.serialization import save
 from fixedpoint_nn.numbers.fixed.array import FixedArray
@@ -118,16 +118,16 @@ class OneMore:
 def test_one_code_more_in_one_layer_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, samples = tflite_file(tmp_path / "m.tflite")
     names = [pair.name for pair in compare(path, samples).pairs]
-    real = Conversion.network
+    real = TfliteConversion.network
 
-    def wrong(self: Conversion) -> Any:
+    def wrong(self: TfliteConversion) -> Any:
         network: Any = real(self)
         parts = dict(network.net.parts)
         third = list(parts)[3]
         parts[third] = replace(parts[third], layer=OneMore(parts[third].layer))
         return replace(network, net=replace(network.net, parts=parts))
 
-    monkeypatch.setattr(Conversion, "network", wrong)
+    monkeypatch.setattr(TfliteConversion, "network", wrong)
     found = compare(path, samples)
     assert found.first is not None and found.first.name == names[2]
     assert len(found.first.differing) == 1
@@ -167,12 +167,12 @@ def test_a_file_that_joins_samples_is_compared_sample_by_sample(tmp_path: Path) 
 
 
 def test_shapes_that_differ_and_values_that_are_not_numbers() -> None:
-    assert "its shape is (2,) there and (3,) here" in str(Pair("t", np.zeros(2), np.zeros(3), 0.0))
+    assert "its shape is (2,) there and (3,) here" in str(ComparedTensor("t", np.zeros(2), np.zeros(3), 0.0))
     nan = np.array([np.nan, 1.0, np.inf])
-    assert not len(Pair("t", nan, nan, 1e-4).differing)
-    assert Pair("t", nan, np.array([np.nan, 1.0, -np.inf]), 1e-4).differing.tolist() == [[2]]
-    assert Pair("t", np.array([1.0]), np.array([np.nan]), 1e-4).differing.tolist() == [[0]]
-    assert Pair("t", np.array([1]), np.array([2]), 0).differing.tolist() == [[0]]
+    assert not len(ComparedTensor("t", nan, nan, 1e-4).differing)
+    assert ComparedTensor("t", nan, np.array([np.nan, 1.0, -np.inf]), 1e-4).differing.tolist() == [[2]]
+    assert ComparedTensor("t", np.array([1.0]), np.array([np.nan]), 1e-4).differing.tolist() == [[0]]
+    assert ComparedTensor("t", np.array([1]), np.array([2]), 0).differing.tolist() == [[0]]
 
 
 def test_what_cannot_be_compared_is_a_sentence(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from fixedpoint_nn.hardware.emulator.twin import Twin
 from fixedpoint_nn.layers import Add, Graph, Node, ReLU
 from fixedpoint_nn.network.folding import fold
 from fixedpoint_nn.network.initialise import Initialiser
-from fixedpoint_nn.network.quantized import Quantized, taken
+from fixedpoint_nn.network.quantized import Quantized, fixed_samples
 from fixedpoint_nn.network.serialization import load, save
 from fixedpoint_nn.network.tree import walk
 from fixedpoint_nn.numbers.traced.traced import trace
@@ -96,7 +96,7 @@ def test_one_path_is_calibrated_quantised_and_equal_on_the_engine() -> None:
     fixed = quantize(net, calibrate(net, x, 10))
     assert np.abs(fixed(x).to_float() - net(Tensor(x)).data).max() < 0.2
     lowered = lower(fixed.net, (4, 4, 2), fixed.input.format)
-    ints = taken(fixed, x[:1])
+    ints = fixed_samples(fixed, x[:1])
     twin = Twin(lowered.config, lowered.images, lowered.input, ints.ints.reshape(-1))
     twin.run()
     assert np.array_equal(twin.memory[lowered.output.addresses()], fixed(x[:1]).ints.reshape(-1))
@@ -165,8 +165,8 @@ class _Search:
     [
         (
             lambda: Graph({"a": Node(ReLU(), ("b",)), "b": Node(ReLU(), ("a",))}),
-            "node 'a' takes 'b', which nothing before it gives; "
-            "list nodes in the order of computation, without circles",
+            "node 'a' takes 'b', which no node before it computes; "
+            "list nodes in the order of computation, without cycles",
         ),
         (
             lambda: Graph({"x": Node(ReLU(), ("x",))}),
@@ -206,7 +206,7 @@ class _Search:
             "the inputs have different numbers of samples: [2, 3]",
         ),
         (
-            lambda: taken(several(), np.ones((2, 3))),
+            lambda: fixed_samples(several(), np.ones((2, 3))),
             "the network takes 2 inputs; give a tuple of as many arrays of samples",
         ),
     ],

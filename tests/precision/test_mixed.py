@@ -14,7 +14,7 @@ from fixedpoint_nn.network.initialise import Initialiser
 from fixedpoint_nn.precision import Recipe, calibrate
 from fixedpoint_nn.precision.mixed import Search, search, smallest_plan
 from fixedpoint_nn.precision.pareto import front, hypervolume
-from fixedpoint_nn.precision.store import Store
+from fixedpoint_nn.precision.store import ResultStore
 from fixedpoint_nn.training.metrics import outputs
 
 
@@ -115,12 +115,12 @@ def test_a_search_that_is_run_again_judges_nothing(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(module, "judge", killed)
     with pytest.raises(KeyboardInterrupt):
         search(net, (x, y), (x[:30], y[:30]), **options)
-    with Store(options["store"]) as store:
+    with ResultStore(options["store"]) as store:
         assert len(store) == 7
     judged: list[Any] = []
     monkeypatch.setattr(module, "judge", lambda *a: judged.append(a) or judge(*a))
     assert search(net, (x, y), (x[:30], y[:30]), **options) == here
-    with Store(options["store"]) as store:
+    with ResultStore(options["store"]) as store:
         assert len(store) == 7 + len(judged)
     monkeypatch.setattr(module, "judge", lambda *_: pytest.fail("judged again"))
     assert search(net, (x, y), (x[:30], y[:30]), **options) == here

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from fixedpoint_nn.files import scratch
-from fixedpoint_nn.precision.store import Store, StoreError, default_path
+from fixedpoint_nn.precision.store import ResultStore, StoreError, default_path
 
 WRITER = """
 import sys
-from fixedpoint_nn.precision.store import Store
-store = Store(sys.argv[1])
+from fixedpoint_nn.precision.store import ResultStore
+store = ResultStore(sys.argv[1])
 for i in range(10**9):
     store.put(str(i), {"value": i, "text": "x" * 2000})
     print(i, flush=True)
@@ -28,11 +28,11 @@ for i in range(10**9):
 
 def test_a_result_is_found_again_by_its_key(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "results.sqlite"
-    with Store(path) as store:
+    with ResultStore(path) as store:
         assert store.get("a") is None
         store.put("a", {"metric": 0.5, "saturated": {"fc": 3}})
         store.put("a", {"metric": 0.7})
-    with Store(path) as store:
+    with ResultStore(path) as store:
         assert store.get("a") == {"metric": 0.5, "saturated": {"fc": 3}}
         assert len(store) == 1
 
@@ -55,7 +55,7 @@ def test_what_was_put_before_a_kill_is_there_after_it(tmp_path: Path) -> None:
         writer.send_signal(signal.SIGKILL)
         announced = 5 + len(writer.stdout.read().split("\n")) - 1
         writer.wait()
-        with Store(path) as store:
+        with ResultStore(path) as store:
             assert announced <= len(store) <= announced + 1
             for i in range(announced):
                 assert store.get(str(i)) == {"value": i, "text": "x" * 2000}
@@ -64,13 +64,13 @@ def test_what_was_put_before_a_kill_is_there_after_it(tmp_path: Path) -> None:
 def test_several_processes_write_to_one_file(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     code = (
-        "import sys; from fixedpoint_nn.precision.store import Store; s = Store(sys.argv[1])\n"
+        "import sys; from fixedpoint_nn.precision.store import ResultStore; s = ResultStore(sys.argv[1])\n"
         "for i in range(30): s.put(sys.argv[2] + str(i), {'i': i})"
     )
     root = Path(__file__).parents[2]
     writers = [subprocess.Popen([sys.executable, "-c", code, str(path), name], cwd=root) for name in "ab"]
     assert [writer.wait() for writer in writers] == [0, 0]
-    with Store(path) as store:
+    with ResultStore(path) as store:
         assert len(store) == 60
 
 
@@ -79,16 +79,16 @@ def test_a_file_that_is_no_store_is_answered_with_a_sentence(tmp_path: Path) -> 
     path.write_bytes(b"not a database at all" * 100)
     sentence = f"{path} cannot be used as a store of results (file is not a database); name another file"
     with pytest.raises(StoreError, match=f"^{re.escape(sentence)}$"):
-        Store(path)
+        ResultStore(path)
 
 
 def test_a_damaged_result_is_answered_with_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
-    Store(path).close()
+    ResultStore(path).close()
     with sqlite3.connect(path) as connection:
         connection.execute("INSERT INTO results (key, result) VALUES ('abc', '{\"metric\": 0.')")
     with (
-        Store(path) as store,
+        ResultStore(path) as store,
         pytest.raises(StoreError, match=r"^the result abc in .* is damaged \(it is not JSON: "),
     ):
         store.get("abc")
@@ -119,7 +119,7 @@ def test_results_in_a_cache_that_others_can_change_are_not_believed(
 
 
 def test_a_full_disk_is_a_sentence_and_keeps_what_had_ended(tmp_path: Path) -> None:
-    with Store(tmp_path / "s.sqlite") as store:
+    with ResultStore(tmp_path / "s.sqlite") as store:
         store.put("first", {"metric": 1})
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
@@ -130,5 +130,5 @@ def test_a_full_disk_is_a_sentence_and_keeps_what_had_ended(tmp_path: Path) -> N
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
         assert str(caught.value).startswith(f"a result cannot be written to {tmp_path / 's.sqlite'} (")
         assert str(caught.value).endswith("); make room there, or name another file")
-    with Store(tmp_path / "s.sqlite") as store:
+    with ResultStore(tmp_path / "s.sqlite") as store:
         assert (store.get("first"), store.get("second")) == ({"metric": 1}, None)

@@ -14,7 +14,7 @@ from fixedpoint_nn.network.initialise import Initialiser
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer
 from fixedpoint_nn.precision import Recipe, observe
 from fixedpoint_nn.precision.cost import bit_operations
-from fixedpoint_nn.precision.learning import Course
+from fixedpoint_nn.precision.learning import LearningState
 from fixedpoint_nn.precision.price import MEMORY, Price, price_of
 from fixedpoint_nn.precision.qat import own_weights
 from fixedpoint_nn.precision.widths import LearnedFront, learn_widths
@@ -73,7 +73,7 @@ def test_the_price_falls_as_its_gradient_says(price: str, per: str) -> None:
     master = own_weights(fold(net), np.float64)
     seen = observe(master, x[:100])
     plan = seen.plan(Recipe(8))
-    network = Course(master, plan, LearnedWidths(per), seen, frozenset()).network(0)
+    network = LearningState(master, plan, LearnedWidths(per), seen, frozenset()).network(0)
     network(Tensor(x[:10].astype(np.float64)))  # ranges follow the weights
     paid = Price.of(seen, plan, network, price)
     before, slopes = paid.now(), paid.slopes()
@@ -89,7 +89,7 @@ def test_the_price_falls_as_its_gradient_says(price: str, per: str) -> None:
 def test_a_width_is_what_its_entry_has() -> None:
     net, x, _ = spirals()
     seen = observe(net, x)
-    network = Course(net, seen.plan(Recipe(6)), LearnedWidths(), seen, frozenset()).network(0)
+    network = LearningState(net, seen.plan(Recipe(6)), LearnedWidths(), seen, frozenset()).network(0)
     network(Tensor(x[:10]))
     for path, rounder in network.rounders().items():
         assert isinstance(rounder, LearnedWidth)

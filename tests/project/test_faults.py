@@ -40,7 +40,7 @@ from fixedpoint_nn.network.tree import parameters
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.precision.plan import Plan, PlanError
-from fixedpoint_nn.precision.store import Store, StoreError
+from fixedpoint_nn.precision.store import ResultStore, StoreError
 from fixedpoint_nn.report.record import Record, RecordError
 from fixedpoint_nn.training import Adam
 from fixedpoint_nn.training.checkpoint import Checkpoint, CheckpointError
@@ -90,7 +90,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("images/weights.coe", "images/weights.mem", "manifest.json"):
         shutil.copy(pack / name, folder)
     training(folder / "training").save(History({"loss": [0.5]}), {}, seed=1)
-    with Store(folder / "results.sqlite") as store:
+    with ResultStore(folder / "results.sqlite") as store:
         for number in range(40):
             store.put(f"point {number}", {"accuracy": number / 40})
     Record(
@@ -104,7 +104,7 @@ def training(path: Path) -> Checkpoint:
 
 
 def every_result(path: Path) -> list[object]:
-    with Store(path) as store:
+    with ResultStore(path) as store:
         return [len(store), *(store.get(f"point {number}") for number in range(40))]
 
 

@@ -28,7 +28,7 @@ from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.pack import manifest, memory_files
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
 from fixedpoint_nn.hardware.verify.readback_program import Readback, readback_program
-from fixedpoint_nn.hardware.verify.readback_section import Section
+from fixedpoint_nn.hardware.verify.readback_section import ReadbackSection
 from fixedpoint_nn.hardware.verify.verify import verify
 from tests.proof.bench import Bench, caught_by_checksum
 from tests.proof.flip import Flip, every_flip, flipped
@@ -133,7 +133,7 @@ def _with(images: Images, changed: Images, kind: str) -> Images:
     return replace(images, **{kind: longer})
 
 
-def _concerned(pack: Pack, section: Section, flip: Flip) -> list[int]:
+def _concerned(pack: Pack, section: ReadbackSection, flip: Flip) -> list[int]:
     """The vectors that ask about the flipped word."""
     starts = np.array(section.firsts)
     word = flip.word * (pack.config.drain if flip.kind == "parameters" else 1)
@@ -141,7 +141,7 @@ def _concerned(pack: Pack, section: Section, flip: Flip) -> list[int]:
     return list(range(len(starts))) if flip.kind in ("tables", "activations") else [at]
 
 
-def _differs(readback: Readback, section: Section, images: Images, vector: int) -> bool:
+def _differs(readback: Readback, section: ReadbackSection, images: Images, vector: int) -> bool:
     twin = Twin(readback.config, images, section.input, section.vectors[vector])
     twin.run()
     return not np.array_equal(twin.memory[section.output.addresses()], section.expected[vector])

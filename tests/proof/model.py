@@ -23,7 +23,7 @@ from fixedpoint_nn.hardware.emulator.result import EmulationError
 from fixedpoint_nn.hardware.emulator.twin import Twin
 from fixedpoint_nn.hardware.isa.instructions import OVERFLOWS, ROUNDINGS, Run, decode
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
-from fixedpoint_nn.hardware.sim.run import Job, Outcome, simulate
+from fixedpoint_nn.hardware.sim.run import Job, SimulationOutcome, simulate
 from fixedpoint_nn.hardware.verify import first_difference
 from fixedpoint_nn.hardware.verify.first_difference import first_divergence
 from fixedpoint_nn.network.quantized import Quantized
@@ -126,7 +126,7 @@ class Comparison:
         job = Job(
             pack.config, pack.mem_files(), pack.input, pack.output, simulator, pack.seed, 4 * max(pack.cycles)
         )
-        self.outcome: Outcome = simulate(job, self.inputs, trace=True)
+        self.outcome: SimulationOutcome = simulate(job, self.inputs, trace=True)
 
     def find(self, mistake: Mistake) -> Finding:
         """Compare vector after vector with the wrong model, until one differs."""

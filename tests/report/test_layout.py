@@ -11,7 +11,7 @@ import pytest
 
 from fixedpoint_nn.report import Record, write_report
 from fixedpoint_nn.report.figures import latency_bars, pareto_front
-from fixedpoint_nn.report.page import Grid, Page
+from fixedpoint_nn.report.page import Page, ReportTable
 from fixedpoint_nn.report.record import Stopwatch, records_below
 from fixedpoint_nn.report.svg import Element, Picture
 from tests.support.browser import asked_of, chromium
@@ -95,7 +95,7 @@ def test_a_pack_that_was_exported_beside_itself_stands_once(tmp_path: Path) -> N
     assert [record.folder for record in records_below(tmp_path)] == [tmp_path / "pack"]
 
 
-def section(page: Page, title: str) -> Grid:
+def section(page: Page, title: str) -> ReportTable:
     return next(section.grids[0] for section in page.sections if section.title == title)
 
 
@@ -123,7 +123,7 @@ def test_layers_of_a_program_that_jumps_have_no_cycles_of_their_own(runs: Path, 
 
 
 def test_numbers_of_a_column_have_equally_many_decimals() -> None:
-    grid = Grid(("lost", "size", "n"), [(12.05, 0.5, 7), (-0.0012, 1234.5, 8), (0.46841, None, 9)])
+    grid = ReportTable(("lost", "size", "n"), [(12.05, 0.5, 7), (-0.0012, 1234.5, 8), (0.46841, None, 9)])
     assert [grid.decimals(column) for column in range(3)] == [2, None, None]
     from fixedpoint_nn.report.page import text_of
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fixedpoint_nn.report import Record, Stopwatch, write_report
-from fixedpoint_nn.report.page import Grid, text_of
+from fixedpoint_nn.report.page import ReportTable, text_of
 from fixedpoint_nn.report.record import RecordError, records_below
 from tests.support.browser import asked_of, chromium
 
@@ -57,7 +57,7 @@ def test_an_empty_folder_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_columns_of_numbers_stand_right_and_others_left() -> None:
-    grid = Grid(("name", "count", "holds"), [("a", 1, True), ("b", None, False)])
+    grid = ReportTable(("name", "count", "holds"), [("a", 1, True), ("b", None, False)])
     assert [grid.numeric(column) for column in range(3)] == [False, True, False]
     assert [text_of(cell) for cell in (12345, 0.5, None, True, 12345.6)] == [
         "12,345",

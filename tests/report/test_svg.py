@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fixedpoint_nn.report.svg import LARGEST, Picture, SvgError, parsed
+from fixedpoint_nn.report.svg import LARGEST, Picture, SvgError, parsed_svg
 from fixedpoint_nn.report.theme import inline, saved
 from fixedpoint_nn.training.pictures import confusion
 
@@ -80,17 +80,17 @@ def test_two_pictures_share_no_identity_and_refer_to_their_own() -> None:
 )  # fmt: skip
 def test_what_is_no_picture_is_refused(text: str, sentence: str) -> None:
     with pytest.raises(SvgError) as caught:
-        parsed(text)
+        parsed_svg(text)
     assert str(caught.value) == sentence
 
 
 def test_a_damaged_picture_of_a_run_is_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "accuracy.svg"
     path.write_text("<svg")
-    with pytest.raises(ValueError, match="is no picture") as caught:
+    with pytest.raises(ValueError, match="is not a picture") as caught:
         saved(path, "accuracy")
     assert str(caught.value) == (
-        f"{path} is no picture that a command left: it is no XML (unclosed token: line 1, column 0); "
+        f"{path} is not a picture that a command wrote: it is no XML (unclosed token: line 1, column 0); "
         "delete it or run it again"
     )
 

@@ -32,7 +32,7 @@ from fixedpoint_nn.network.tree import parameters
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.precision.plan import Plan, PlanError
-from fixedpoint_nn.precision.store import Store, StoreError
+from fixedpoint_nn.precision.store import ResultStore, StoreError
 from fixedpoint_nn.report.record import Record, RecordError
 from fixedpoint_nn.report.shapes import RESULTS
 from fixedpoint_nn.training import Adam
@@ -243,7 +243,7 @@ def point(number: int) -> dict[str, Any]:
 
 def store(folder: Path) -> Path:
     path = folder / "results.sqlite"
-    with Store(path) as results:
+    with ResultStore(path) as results:
         for number in range(12):
             results.put(f"point {number}", point(number))
     return path
@@ -251,7 +251,7 @@ def store(folder: Path) -> Path:
 
 def read_store(path: Path) -> object:
     """Every result is the one that was kept, or is not there and will be computed again."""
-    with Store(path) as results:
+    with ResultStore(path) as results:
         len(results)
         found = {number: results.get(f"point {number}") for number in range(12)}
         results.put("another point", {"accuracy": 0.5})

@@ -14,7 +14,7 @@ from fixedpoint_nn.data import Examples
 from fixedpoint_nn.training.batches import Samples, TextWindows, WordBatches
 from fixedpoint_nn.zoo import moons
 from fixedpoint_nn.zoo.scene_batches import SceneBatches
-from fixedpoint_nn.zoo.search import Choice, Integer, Real, hold_back, search
+from fixedpoint_nn.zoo.search import Categorical, Integer, Real, hold_back, search
 
 pytest.importorskip("optuna", reason="Optuna is in the `search` extra")
 
@@ -22,7 +22,7 @@ SPACE = {
     "rate": Real(1e-3, 0.3, log=True),
     "momentum": Real(0.5, 0.95),
     "batch": Integer(10, 40, 10),
-    "build.activation": Choice("relu", "tanh"),
+    "build.activation": Categorical("relu", "tanh"),
 }
 
 
@@ -107,12 +107,18 @@ def test_what_is_held_back_is_not_trained_on() -> None:
 def test_a_search_needs_an_end_and_jobs_need_a_network_of_the_zoo(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^a search needs an end: a number of trials, or of minutes$"):
         search("moons", SPACE, None, tmp_path / "moons.db")
-    with pytest.raises(ValueError, match=r"^2 jobs search networks of the zoo only; search moons with one$"):
+    with pytest.raises(
+        ValueError, match=r"^2 jobs can search networks of the zoo only; search moons with one job$"
+    ):
         search(moons.ENTRY, SPACE, 2, tmp_path / "moons.db", jobs=2)
 
 
 def test_settings_of_training_can_be_searched_by_their_names(tmp_path: Path) -> None:
-    space = {"hidden": Choice("4,4", "6,6"), "optimiser": Choice("sgd"), "schedule": Choice("linear")}
+    space = {
+        "hidden": Categorical("4,4", "6,6"),
+        "optimiser": Categorical("sgd"),
+        "schedule": Categorical("linear"),
+    }
     found = search("moons", space, 2, tmp_path / "moons.db", epochs=1)
     assert found.settings.as_json() == {
         "hidden": [int(part) for part in found.best["hidden"].split(",")],

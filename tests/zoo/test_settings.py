@@ -11,7 +11,7 @@ from fixedpoint_nn import zoo
 from fixedpoint_nn.layers import Dropout
 from fixedpoint_nn.training.optimisers import SGD, AdamW
 from fixedpoint_nn.zoo import Settings
-from fixedpoint_nn.zoo.settings import taken
+from fixedpoint_nn.zoo.settings import supported_settings
 
 
 def test_no_settings_change_nothing() -> None:
@@ -46,7 +46,7 @@ def test_each_training_has_an_optimiser_of_its_own() -> None:
 @pytest.mark.parametrize("name", [name for name in zoo.names() if name != "resnet50"])
 def test_every_network_can_be_built_with_all_that_it_takes(name: str) -> None:
     entry = zoo.entry(name)
-    names = taken(entry)
+    names = supported_settings(entry)
     given: dict[str, Any] = {
         "learning_rate": 0.1,
         "batch": 4,

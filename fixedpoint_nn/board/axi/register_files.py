@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from fixedpoint_nn.board.axi.register_map import Register, elaborate, read_map
+from fixedpoint_nn.board.axi.register_map import AxiRegister, elaborate, read_map
 
 ROOT = Path(__file__).resolve().parents[3]
 LICENCE = "SPDX-License-Identifier: MIT"
@@ -39,19 +39,19 @@ def python_names() -> str:
     """The Python module: an enumeration of addresses, and one of bits for each register with several."""
     registers = read_map()
     lines = [f"# {LICENCE}", '"""The names of the registers of axi_engine.v.', "", ORIGIN, '"""', ""]
-    lines += ["from enum import IntEnum, IntFlag", "", "", "class Register(IntEnum):"]
+    lines += ["from enum import IntEnum, IntFlag", "", "", "class AxiAddress(IntEnum):"]
     lines += ['    """Byte addresses."""', ""]
     lines += [f"    {register.name} = 0x{register.address:02X}" for register in registers]
     for register in registers:
         if len(register.fields) > 1 and all(field.bits == 1 for field in register.fields):
             title = "".join(word.capitalize() for word in register.name.split("_"))
-            lines += ["", "", f"class {title}(IntFlag):", f'    """Bits of {register.name}."""', ""]
+            lines += ["", "", f"class {title}Bits(IntFlag):", f'    """Bits of {register.name}."""', ""]
             lines += [f"    {field.name.upper()} = 0x{1 << field.low:X}" for field in register.fields]
     by_name = {register.name: register for register in registers}
     major = next(field.reset for field in by_name["VERSION"].fields if field.name == "major")
     lines += ["", "", f"IDENTIFICATION = 0x{by_name['IDENTIFICATION'].reset:08X}", f"MAJOR = {major}"]
     first = by_name["LANES"].address
-    lines += ["PARAMETERS = (", *(f"    Register.{r.name}," for r in registers if r.address >= first), ")"]
+    lines += ["PARAMETERS = (", *(f"    AxiAddress.{r.name}," for r in registers if r.address >= first), ")"]
     return "\n".join([*lines, ""])
 
 
@@ -89,7 +89,7 @@ def page() -> str:
     return "\n".join(lines)
 
 
-def _access(register: Register) -> str:
+def _access(register: AxiRegister) -> str:
     return "".join(letter for letter, has in zip("rw", (register.readable, register.writable)) if has)
 
 

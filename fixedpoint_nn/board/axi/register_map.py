@@ -14,7 +14,7 @@ SOURCE = "axi_engine.rdl"
 
 
 @dataclass(frozen=True)
-class Field:
+class RegisterField:
     """A bit field of a register."""
 
     name: str
@@ -27,14 +27,14 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Register:
+class AxiRegister:
     """A 32-bit register at a byte address."""
 
     name: str
     title: str
     description: str
     address: int
-    fields: tuple[Field, ...]
+    fields: tuple[RegisterField, ...]
 
     @property
     def readable(self) -> bool:
@@ -65,14 +65,15 @@ def elaborate(folder: Path | None = None) -> Any:
     return compiler.elaborate()
 
 
-def read_map(folder: Path | None = None) -> tuple[Register, ...]:
+def read_map(folder: Path | None = None) -> tuple[AxiRegister, ...]:
     """Every register, in the order of addresses."""
     return tuple(_register(node) for node in elaborate(folder).top.registers())
 
 
-def _register(node: Any) -> Register:
+def _register(node: Any) -> AxiRegister:
+    """A register with its fields, from a node of the SystemRDL compiler."""
     fields = tuple(
-        Field(
+        RegisterField(
             name=field.inst_name,
             description=field.get_property("desc"),
             low=field.low,
@@ -83,7 +84,7 @@ def _register(node: Any) -> Register:
         )
         for field in node.fields()
     )
-    return Register(
+    return AxiRegister(
         node.inst_name,
         node.get_property("name"),
         node.get_property("desc") or "",

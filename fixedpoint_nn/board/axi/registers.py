@@ -7,7 +7,7 @@ Written from reference_rtl/axi_engine.rdl by fixedpoint_nn/board/axi/register_fi
 from enum import IntEnum, IntFlag
 
 
-class Register(IntEnum):
+class AxiAddress(IntEnum):
     """Byte addresses."""
 
     CONTROL = 0x00
@@ -58,7 +58,7 @@ class Register(IntEnum):
     PACK = 0xD0
 
 
-class Control(IntFlag):
+class ControlBits(IntFlag):
     """Bits of CONTROL."""
 
     RECEIVE = 0x1
@@ -68,7 +68,7 @@ class Control(IntFlag):
     ABORT = 0x10
 
 
-class Status(IntFlag):
+class StatusBits(IntFlag):
     """Bits of STATUS."""
 
     BUSY = 0x1
@@ -79,7 +79,7 @@ class Status(IntFlag):
     SENDING = 0x40
 
 
-class InterruptEnable(IntFlag):
+class InterruptEnableBits(IntFlag):
     """Bits of INTERRUPT_ENABLE."""
 
     RECEIVED = 0x1
@@ -88,7 +88,7 @@ class InterruptEnable(IntFlag):
     FRAMING = 0x8
 
 
-class InterruptPending(IntFlag):
+class InterruptPendingBits(IntFlag):
     """Bits of INTERRUPT_PENDING."""
 
     RECEIVED = 0x1
@@ -100,25 +100,25 @@ class InterruptPending(IntFlag):
 IDENTIFICATION = 0x46504E4E
 MAJOR = 2
 PARAMETERS = (
-    Register.LANES,
-    Register.ACTIVATION_WIDTH,
-    Register.WEIGHT_WIDTH,
-    Register.ACCUMULATOR_WIDTH,
-    Register.BIAS_WIDTH,
-    Register.MODEL_WIDTH,
-    Register.MODEL_SATURATE,
-    Register.PRODUCT_BITS,
-    Register.PRODUCT_SHIFT,
-    Register.PRODUCT_SIGNED,
-    Register.PRODUCT_ROUNDING,
-    Register.PRODUCT_OVERFLOW,
-    Register.ACTIVATION_DEPTH,
-    Register.WEIGHT_DEPTH,
-    Register.PARAMETER_DEPTH,
-    Register.TABLE_DEPTH,
-    Register.PROGRAM_DEPTH,
-    Register.DRAIN,
-    Register.MULTIPLIER_WIDTH,
-    Register.WORDS,
-    Register.PACK,
+    AxiAddress.LANES,
+    AxiAddress.ACTIVATION_WIDTH,
+    AxiAddress.WEIGHT_WIDTH,
+    AxiAddress.ACCUMULATOR_WIDTH,
+    AxiAddress.BIAS_WIDTH,
+    AxiAddress.MODEL_WIDTH,
+    AxiAddress.MODEL_SATURATE,
+    AxiAddress.PRODUCT_BITS,
+    AxiAddress.PRODUCT_SHIFT,
+    AxiAddress.PRODUCT_SIGNED,
+    AxiAddress.PRODUCT_ROUNDING,
+    AxiAddress.PRODUCT_OVERFLOW,
+    AxiAddress.ACTIVATION_DEPTH,
+    AxiAddress.WEIGHT_DEPTH,
+    AxiAddress.PARAMETER_DEPTH,
+    AxiAddress.TABLE_DEPTH,
+    AxiAddress.PROGRAM_DEPTH,
+    AxiAddress.DRAIN,
+    AxiAddress.MULTIPLIER_WIDTH,
+    AxiAddress.WORDS,
+    AxiAddress.PACK,
 )

@@ -2,6 +2,6 @@
 """A local web page that shows an engine recognising drawings or generating text."""
 
 from fixedpoint_nn.board.demo.server import DemoServer
-from fixedpoint_nn.board.demo.show import Answer, Model, Show, kind_of
+from fixedpoint_nn.board.demo.show import DemoAnswer, DemoModel, Show, demo_kind
 
-__all__ = ["Answer", "DemoServer", "Model", "Show", "kind_of"]
+__all__ = ["DemoAnswer", "DemoServer", "DemoModel", "Show", "demo_kind"]

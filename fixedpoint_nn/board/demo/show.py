@@ -28,7 +28,7 @@ EXAMPLES = 12
 
 
 @dataclass(frozen=True)
-class Model:
+class DemoModel:
     """The model on this computer: a title, and a function from inputs and seed to output words."""
 
     title: str
@@ -36,7 +36,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Answer:
+class DemoAnswer:
     """The output words of engine and model, and the time of each."""
 
     words: list[int]
@@ -51,7 +51,7 @@ class Answer:
         return self.words == self.model_words
 
 
-def kind_of(pack: Pack) -> str:
+def demo_kind(pack: Pack) -> str:
     """The kind of a pack, "picture" or "text"; raises for any other."""
     if pack.input.words == PIXELS and pack.output.words <= 26:
         return "picture"
@@ -67,10 +67,10 @@ class Show:
     """An engine with its pack; serves one request at a time."""
 
     def __init__(
-        self, engine: Driver, pack: Pack, model: Model, labels: Sequence[str], place: str, seconds: float
+        self, engine: Driver, pack: Pack, model: DemoModel, labels: Sequence[str], place: str, seconds: float
     ) -> None:
         self.engine, self.pack, self.model, self.labels = engine, pack, model, list(labels)
-        self.place, self.seconds, self.kind = place, seconds, kind_of(pack)
+        self.place, self.seconds, self.kind = place, seconds, demo_kind(pack)
         self._lock = threading.Lock()
         if len(self.labels) < self._symbols:
             raise BoardError(
@@ -121,7 +121,7 @@ class Show:
         ]
         return {**_told(answer), "text": letters[0], "model_text": letters[1]}
 
-    def _pictured(self, answer: Answer) -> dict[str, Any]:
+    def _pictured(self, answer: DemoAnswer) -> dict[str, Any]:
         best = int(np.argmax(answer.words))
         step = float(self.pack.output.format.step)
         return {
@@ -131,7 +131,7 @@ class Show:
             "scores": [word * step for word in answer.words],
         }
 
-    def _ask(self, inputs: Ints, seed: int) -> Answer:
+    def _ask(self, inputs: Ints, seed: int) -> DemoAnswer:
         with self._lock:
             begin = time.perf_counter()
             outcome = self.engine.run(self.pack, inputs, seed, self.seconds)
@@ -139,10 +139,12 @@ class Show:
             begin = time.perf_counter()
             words = self.model.run(inputs, seed)
             model = time.perf_counter() - begin
-        return Answer(outcome.words.tolist(), np.ravel(words).tolist(), outcome.status.cycles, model, wire)
+        return DemoAnswer(
+            outcome.words.tolist(), np.ravel(words).tolist(), outcome.status.cycles, model, wire
+        )
 
 
-def _told(answer: Answer) -> dict[str, Any]:
+def _told(answer: DemoAnswer) -> dict[str, Any]:
     return {
         "equal": answer.equal,
         "cycles": answer.cycles,

@@ -91,14 +91,14 @@ def _matmul(a: Ints, b: Ints) -> Ints:
     return np.asarray(a @ b)
 
 
-def requantized(run: Run, sums: Ints, parameters: Ints) -> tuple[Ints, int]:
+def requantized_sums(run: Run, sums: Ints, parameters: Ints) -> tuple[Ints, int]:
     """(words before any table, number of saturations) of sums (pixels, channels).
 
     The columns of `parameters` (channels, 2 or 3) are shift, bias, and the multiplier if the engine has one.
     """
     if parameters.shape[1] == 2:
         return _rounded(run, sums + parameters[:, 1], parameters[:, 0], rounding_of(run.rounding))
-    values, shifts = times(sums + parameters[:, 1], parameters[:, 2]), parameters[:, 0]
+    values, shifts = exact_products(sums + parameters[:, 1], parameters[:, 2]), parameters[:, 0]
     if not run.twice:
         return _rounded(run, values, shifts, rounding_of(run.rounding))
     words, far = np.zeros(sums.shape, np.int64), shifts > HIGH_PRODUCT
@@ -108,7 +108,7 @@ def requantized(run: Run, sums: Ints, parameters: Ints) -> tuple[Ints, int]:
     return words, misfits + more
 
 
-def times(biased: Ints, multipliers: Ints) -> Ints:
+def exact_products(biased: Ints, multipliers: Ints) -> Ints:
     """The exact products, as int64 if all fit, else as Python integers."""
     if int(np.abs(biased).max(initial=0)) * int(np.abs(multipliers).max(initial=0)) >> 62:
         biased, multipliers = biased.astype(object), multipliers.astype(object)

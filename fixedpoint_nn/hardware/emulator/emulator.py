@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fixedpoint_nn.hardware.emulator.activation_memory import ActivationMemory
-from fixedpoint_nn.hardware.emulator.datapath import factors, requantized, totals
+from fixedpoint_nn.hardware.emulator.datapath import factors, requantized_sums, totals
 from fixedpoint_nn.hardware.emulator.loop_nest import walked
 from fixedpoint_nn.hardware.emulator.result import EmulationError, Result, Write
 from fixedpoint_nn.hardware.isa.config import EngineConfig
@@ -175,6 +175,7 @@ class Emulator:
     # ---- a run ---------------------------------------------------------------------------------------------
 
     def _run(self, place: int, run: Run, issue: Issue, result: Result) -> None:
+        """Execute a run in blocks of pixels: totals, requantising, table, and the writes of its results."""
         self._check_engine(run, place)
         lanes, mask = run.tile_channels(self.config.lanes), self._mask
         tiles, width, height = run.counts[3:]
@@ -191,7 +192,7 @@ class Emulator:
             shape = (len(pixel), tiles, lanes)
             flat = np.broadcast_to(sums, shape).reshape(len(pixel), -1)[:, :channels]
             lost = np.broadcast_to(lost, shape).reshape(len(pixel), -1)[:, :channels]
-            fitted, misfits = requantized(run, flat, parameters)
+            fitted, misfits = requantized_sums(run, flat, parameters)
             words.append(self._looked_up(run, fitted) if run.table else fitted)
             result.saturations += misfits
             result.accumulator_overflow |= bool(lost.any())
@@ -255,6 +256,7 @@ class Emulator:
         return self.images.stream[begin : self._streamed]
 
     def _parameters(self, run: Run, place: int, tiles: int, channels: int) -> Ints:
+        """(shift, bias) for each result of a pixel, and the multiplier if the engine has one."""
         base = self._address(run.parameter, place) * self.config.drain
         lanes = run.tile_channels(self.config.lanes)
         count = min(channels, lanes) if run.per_tile else channels

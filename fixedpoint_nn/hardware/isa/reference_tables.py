@@ -26,7 +26,7 @@ from fixedpoint_nn.hardware.isa.timing import FIRST_DECODE, HANDOVER, LOAD_CYCLE
 
 
 @dataclass(frozen=True)
-class Memory:
+class MemoryDescription:
     """One of the engine's memories; `bits` and `words` are formulas over the Verilog's parameters."""
 
     image: str
@@ -37,15 +37,15 @@ class Memory:
 
 
 MEMORIES = (
-    Memory("program", "32", "PROGRAM_DEPTH", "load 0", "instructions; execution starts at word 0"),
-    Memory(
+    MemoryDescription("program", "32", "PROGRAM_DEPTH", "load 0", "instructions; execution starts at word 0"),
+    MemoryDescription(
         "weights",
         "LANES * WEIGHT_WIDTH",
         "WEIGHT_DEPTH",
         "load 1",
         "one row per step; lane 0 in the least significant bits",
     ),
-    Memory(
+    MemoryDescription(
         "parameters",
         "DRAIN * (MULTIPLIER_WIDTH + 6 + BIAS_WIDTH)",
         "PARAMETER_DEPTH",
@@ -53,14 +53,14 @@ MEMORIES = (
         "rows of `{multiplier, shift, bias}` of DRAIN output channels, the first in the least significant bits; "
         "shift 0 to 63",
     ),
-    Memory(
+    MemoryDescription(
         "tables",
         "ACTIVATION_WIDTH",
         "TABLE_DEPTH",
         "load 3",
         "table words, indexed by the input's bit pattern; a table of n input bits starts at a multiple of 2**n",
     ),
-    Memory(
+    MemoryDescription(
         "activations",
         "LANES * ACTIVATION_WIDTH",
         "ACTIVATION_DEPTH / LANES",
@@ -70,7 +70,7 @@ MEMORIES = (
 )
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     text = "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
@@ -80,7 +80,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def memory_map() -> str:
     """The memories with widths, depths and load ports, as a Markdown table."""
     rows = [(m.image, f"`{m.bits}`", f"`{m.words}`", m.port, m.contents) for m in MEMORIES]
-    return table(("image", "bits of a word", "words", "port", "contents"), rows)
+    return markdown_table(("image", "bits of a word", "words", "port", "contents"), rows)
 
 
 def instruction_set() -> str:
@@ -89,7 +89,7 @@ def instruction_set() -> str:
     for opcode, kind in INSTRUCTIONS.items():
         fields = "below" if kind is Run else "; ".join(_words(kind.layout)) or "none"
         rows.append((opcode, f"`{kind.__name__}`", kind.words, fields, (kind.__doc__ or "").splitlines()[0]))
-    return table(("opcode", "instruction", "words", "fields", "what it does"), rows)
+    return markdown_table(("opcode", "instruction", "words", "fields", "what it does"), rows)
 
 
 def description() -> str:
@@ -102,7 +102,7 @@ def description() -> str:
         f"`{name}`: " + ", ".join(f"{code} {mode}" for code, mode in enumerate(modes))
         for name, modes in (("rounding", ROUNDINGS), ("overflow", OVERFLOWS))
     )
-    return table(("word", "fields (bits)"), rows) + f"\n{codes}.\n"
+    return markdown_table(("word", "fields (bits)"), rows) + f"\n{codes}.\n"
 
 
 def _words(layout: Sequence[Field]) -> list[str]:
@@ -158,7 +158,7 @@ def latencies() -> str:
         ("`Load`, last word", "the next word", f"{LOAD_CYCLES} + shift"),
         ("`host_address`", "`host_read_data`", 2),
     )
-    return table(("from", "to", "clocks"), rows)
+    return markdown_table(("from", "to", "clocks"), rows)
 
 
 EXAMPLE = (

@@ -13,19 +13,19 @@ from fixedpoint_nn.hardware.isa.port import Port
 from fixedpoint_nn.hardware.pack.manifest import OPTIONAL
 from fixedpoint_nn.hardware.vectors import reachability
 from fixedpoint_nn.network.json_shapes import (
-    Either,
-    Fields,
-    Items,
-    Number,
+    JsonEither,
+    JsonInteger,
+    JsonList,
+    JsonMap,
+    JsonNumber,
+    JsonObject,
+    JsonText,
     ShapeError,
-    Table,
-    Text,
-    Whole,
     demand,
 )
 from fixedpoint_nn.numerics.qformat import QFormat
 
-HASH = Text("64 hexadecimal digits", matches=re.compile("[0-9a-f]{64}").fullmatch)
+HASH = JsonText("64 hexadecimal digits", matches=re.compile("[0-9a-f]{64}").fullmatch)
 MOST_WORDS = 1 << 40
 
 
@@ -37,61 +37,61 @@ def _is_format(text: str) -> bool:
     return True
 
 
-FORMAT = Text('a format such as "Q(2, 6)"', matches=_is_format)
-REASON = Text(matches=lambda text: text.startswith(reachability.UNREACHABLE))
-FILE = Text(
+FORMAT = JsonText('a format such as "Q(2, 6)"', matches=_is_format)
+REASON = JsonText(matches=lambda text: text.startswith(reachability.UNREACHABLE))
+FILE = JsonText(
     'a file of a pack, such as "images/weights.coe"',
     matches=re.compile(r"(images|vectors)/[a-z]+\.(coe|mem|mif)").fullmatch,
 )
-PORT = Fields(
+PORT = JsonObject(
     {
-        "shape": Items(Whole(1, MOST_WORDS)),
+        "shape": JsonList(JsonInteger(1, MOST_WORDS)),
         "format": FORMAT,
-        "address": Whole(),
-        "run": Whole(1),
-        "stride": Whole(1),
+        "address": JsonInteger(),
+        "run": JsonInteger(1),
+        "stride": JsonInteger(1),
     }
 )
-RUN = Fields(
-    {"place": Whole(), "layer": Text(), "format": FORMAT, "channels": Whole(1)},
+RUN = JsonObject(
+    {"place": JsonInteger(), "layer": JsonText(), "format": FORMAT, "channels": JsonInteger(1)},
     {
-        "cycles": Whole(),
-        "mac_cycles": Whole(),
-        "quantizer": Text(),
-        "table": Text(),
-        "rows": Whole(),
-        "stalls": Whole(),
+        "cycles": JsonInteger(),
+        "mac_cycles": JsonInteger(),
+        "quantizer": JsonText(),
+        "table": JsonText(),
+        "rows": JsonInteger(),
+        "stalls": JsonInteger(),
     },
 )
-ENTRY = Fields(
+ENTRY = JsonObject(
     {
-        "kind": Text(),
-        "bits": Whole(1, 1 << 16),
-        "words": Whole(0, MOST_WORDS),
-        "bytes": Whole(),
+        "kind": JsonText(),
+        "bits": JsonInteger(1, 1 << 16),
+        "words": JsonInteger(0, MOST_WORDS),
+        "bytes": JsonInteger(),
         "sha256": HASH,
     }
 )
-MANIFEST = Fields(
+MANIFEST = JsonObject(
     {
-        "network": Text(),
-        "engine": Table(Whole()),
+        "network": JsonText(),
+        "engine": JsonMap(JsonInteger()),
         "input": PORT,
         "output": PORT,
-        "vectors": Whole(0, MOST_WORDS),
-        "origins": Items(Text()),
-        "seed": Whole(),
-        "cycles": Items(Whole()),
-        "mac_cycles": Items(Whole()),
-        "corners": Table(Table(Either(REASON, Whole()))),
-        "runs": Items(RUN),
-        "files": Table(ENTRY),
+        "vectors": JsonInteger(0, MOST_WORDS),
+        "origins": JsonList(JsonText()),
+        "seed": JsonInteger(),
+        "cycles": JsonList(JsonInteger()),
+        "mac_cycles": JsonList(JsonInteger()),
+        "corners": JsonMap(JsonMap(JsonEither(REASON, JsonInteger()))),
+        "runs": JsonList(RUN),
+        "files": JsonMap(ENTRY),
     },
     {
         "weights": HASH,
-        "utilisation": Number(),
-        "weight_memory": Fields({"clocks": Whole(1), "latency": Whole(1)}),
-        "stalls": Items(Whole()),
+        "utilisation": JsonNumber(),
+        "weight_memory": JsonObject({"clocks": JsonInteger(1), "latency": JsonInteger(1)}),
+        "stalls": JsonList(JsonInteger()),
     },
 )
 

@@ -18,7 +18,7 @@ from fixedpoint_nn.hardware.isa.instructions import Run, decode
 from fixedpoint_nn.hardware.isa.modes import overflow_of, rounding_of
 from fixedpoint_nn.hardware.isa.port import Port
 from fixedpoint_nn.hardware.isa.weight_window import WeightMemory
-from fixedpoint_nn.hardware.pack.writer import STATUS, Contents, write
+from fixedpoint_nn.hardware.pack.writer import STATUS, PackContents, write_pack
 from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
@@ -70,7 +70,7 @@ def emit_program(
     """
     done = [program.run(vector, seed + number) for number, vector in enumerate(vectors)]
     status = np.stack([status_of(result) for _, result in done])
-    contents = Contents(
+    contents = PackContents(
         name=name,
         config=program.config,
         images=program.images,
@@ -88,7 +88,7 @@ def emit_program(
         memory=program.memory,
         stalls=[result.stalls for _, result in done],
     )
-    return write(Path(directory), contents, radix, mif)
+    return write_pack(Path(directory), contents, radix, mif)
 
 
 def _listing(program: Assembled) -> str:

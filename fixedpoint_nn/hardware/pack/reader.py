@@ -21,7 +21,7 @@ from fixedpoint_nn.hardware.isa.weight_window import WeightMemory
 from fixedpoint_nn.hardware.pack import manifest, memory_files
 from fixedpoint_nn.hardware.pack.manifest import PackError
 from fixedpoint_nn.hardware.pack.manifest_shape import demand_manifest, demand_port, depth, word_bits
-from fixedpoint_nn.hardware.pack.memory_files import Image
+from fixedpoint_nn.hardware.pack.memory_files import MemoryImage
 from fixedpoint_nn.hardware.pack.writer import (
     STATUS,
     VECTORS,
@@ -79,13 +79,13 @@ class Pack:
         """The seed of the noise generator for the first vector; vector n has seed + n."""
         return int(self.manifest["seed"])
 
-    def mem_files(self) -> dict[str, Image]:
+    def mem_files(self) -> dict[str, MemoryImage]:
         """The image files for `$readmemh`, by memory."""
         files = self.manifest["files"]
         kinds = (*IMAGES, STREAM) if self.config.weight_window else IMAGES
         names = {kind: manifest.file_name(kind, ".mem") for kind in kinds}
         return {
-            kind: Image(self.directory / name, files[name]["words"] if name in files else 0)
+            kind: MemoryImage(self.directory / name, files[name]["words"] if name in files else 0)
             for kind, name in names.items()
         }
 
@@ -102,15 +102,15 @@ def load_pack(directory: str | Path) -> Pack:
     directory = Path(directory)
     while True:
         heal(directory)
-        before = identity(directory)
+        before = pack_identity(directory)
         try:
             return _load(directory)
         except (PackError, OSError):
-            if identity(directory) == before:
+            if pack_identity(directory) == before:
                 raise
 
 
-def identity(directory: Path) -> tuple[int, ...]:
+def pack_identity(directory: Path) -> tuple[int, ...]:
     """A value that changes as soon as another pack replaces this one, even if it gets the same inode number."""
     try:
         about = directory.stat()
@@ -120,6 +120,7 @@ def identity(directory: Path) -> tuple[int, ...]:
 
 
 def _load(directory: Path) -> Pack:
+    """The pack in this folder; every file is checked against the manifest. Raises PackError."""
     about = manifest.read(directory)
     path = directory / manifest.NAME
     try:
@@ -191,6 +192,7 @@ def verify_file(path: Path, entry: Mapping[str, Any]) -> None:
 
 
 def _from_coe(directory: Path, kind: str, files: Mapping[str, Any], config: EngineConfig) -> list[int]:
+    """The words of one kind of file, with width and number as the manifest and the engine state."""
     name = manifest.file_name(kind, ".coe")
     if name not in files:
         return []

@@ -26,7 +26,7 @@ LISTING = "listing.txt"
 
 
 @dataclass(frozen=True)
-class Contents:
+class PackContents:
     """A program with its images, vectors and expected outputs, and all that the manifest says of them."""
 
     name: str
@@ -109,7 +109,7 @@ class Contents:
         manifest.write(folder, about)
 
 
-def write(directory: Path, contents: Contents, radix: int = 16, mif: bool = False) -> Path:
+def write_pack(directory: Path, contents: PackContents, radix: int = 16, mif: bool = False) -> Path:
     """Write a pack beside `directory`, then rename it; an existing pack is replaced."""
     check_replaceable(directory)
     try:

@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike
 from fixedpoint_nn.files import scratch
 from fixedpoint_nn.hardware.compiler.pipeline import MULTIPLIER_BITS, CompiledNetwork, lower
 from fixedpoint_nn.hardware.isa.weight_window import WeightMemory
-from fixedpoint_nn.hardware.sim.run import Job, Outcome, simulate, write_images
+from fixedpoint_nn.hardware.sim.run import Job, SimulationOutcome, simulate, write_images
 from fixedpoint_nn.network.one_port import OnePort, one_port, several, shapes_of
-from fixedpoint_nn.network.quantized import Quantized, taken
+from fixedpoint_nn.network.quantized import Quantized, fixed_samples
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 
 
@@ -55,10 +55,11 @@ class RtlModel:
         self.weight_memory = weight_memory
         self.simulator = simulator
         self.progress = progress
-        self.outcome = Outcome()
+        self.outcome = SimulationOutcome()
         self._lowered = lru_cache(maxsize=8)(self._lower)
 
     def _lower(self, *shapes: tuple[int, ...]) -> tuple[CompiledNetwork, OnePort | None]:
+        """(program for samples of these shapes, how several inputs are joined to one, or None)."""
         port = one_port(self.fixed, shapes) if several(self.fixed) else None
         fixed = self.fixed if port is None else port.fixed
         (shape,) = shapes if port is None else [port.row_shape(shapes)]
@@ -83,7 +84,7 @@ class RtlModel:
         """The engine's outputs for a batch; `outcome` then has cycles and status registers."""
         if not several(self.fixed):
             (x,) = xs
-            samples = taken(self.fixed, x)
+            samples = fixed_samples(self.fixed, x)
             return self._run(self.lowered(samples.shape[1:]), samples)
         lowered, port = self._lowered(*shapes_of(xs))
         assert port is not None

@@ -24,7 +24,7 @@ from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.port import Port
 from fixedpoint_nn.hardware.isa.weight_window import WeightMemory
 from fixedpoint_nn.hardware.pack import memory_files
-from fixedpoint_nn.hardware.pack.memory_files import Image
+from fixedpoint_nn.hardware.pack.memory_files import MemoryImage
 from fixedpoint_nn.hardware.sim.build import compiled, last_line
 from fixedpoint_nn.hardware.sim.processes import Processes
 from fixedpoint_nn.hardware.sim.toolchain import ToolError
@@ -44,7 +44,7 @@ class Job:
     """An engine with its images and ports, to be simulated."""
 
     config: EngineConfig
-    images: Mapping[str, Image]
+    images: Mapping[str, MemoryImage]
     input: Port
     output: Port
     simulator: str = "iverilog"
@@ -57,7 +57,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SimulationOutcome:
     """The engine's results for each vector: output words as text (they may be X) and status registers."""
 
     words: list[list[str]] = field(default_factory=list)
@@ -87,14 +87,14 @@ class Outcome:
         return np.array(rows, np.int64)
 
 
-def write_images(folder: Path, config: EngineConfig, images: Images) -> dict[str, Image]:
+def write_images(folder: Path, config: EngineConfig, images: Images) -> dict[str, MemoryImage]:
     """Write the .mem files of these images; returns them by memory."""
     written = {}
     for name, (bits, words) in images.words(config).items():
         path = folder / f"{name}.mem"
         if words:
             path.write_text(memory_files.write_mem(words, bits))
-        written[name] = Image(path, len(words))
+        written[name] = MemoryImage(path, len(words))
     return written
 
 
@@ -103,12 +103,12 @@ def write_vectors(path: Path, ints: Ints, bits: int) -> None:
     path.write_text(memory_files.write_mem(bit_packing.unsigned(ints.reshape(-1).tolist(), bits), bits))
 
 
-def simulate(job: Job, inputs: Ints, progress: str = "", trace: bool = False) -> Outcome:
+def simulate(job: Job, inputs: Ints, progress: str = "", trace: bool = False) -> SimulationOutcome:
     """Run input vectors (vectors, words), split over all cores; `progress` is the label of a progress bar."""
     command = compiled(job.config, job.simulator, cycles=job.cycles)
     workers = max(1, min(os.cpu_count() or 1, len(inputs)))
     chunks = _chunks(len(inputs), workers if not progress else workers * 4)
-    outcome, running = Outcome(), Processes()
+    outcome, running = SimulationOutcome(), Processes()
     with (
         scratch.folder() as folder,
         ThreadPoolExecutor(workers) as pool,
@@ -132,7 +132,7 @@ def simulate(job: Job, inputs: Ints, progress: str = "", trace: bool = False) ->
     return outcome
 
 
-def _result(future: Future[Outcome]) -> Outcome:
+def _result(future: Future[SimulationOutcome]) -> SimulationOutcome:
     """The future's result, awaited in slices, because a signal just before a wait does not interrupt it."""
     while not wait([future], timeout=0.5).done:
         pass
@@ -152,9 +152,9 @@ def _run(
     first: int,
     trace: bool,
     running: Processes,
-) -> Outcome:
+) -> SimulationOutcome:
     """Run one simulation of some of the vectors."""
-    outcome, text, status = attempt(command, job, folder, inputs, first, trace, running=running)
+    outcome, text, status = run_once(command, job, folder, inputs, first, trace, running=running)
     words = len(inputs) * job.output.words
     # A simulator that is killed, or stops early, may still exit with 0: the sentence and its counts are
     # demanded.
@@ -166,7 +166,7 @@ def _run(
     return outcome
 
 
-def attempt(
+def run_once(
     command: Sequence[str],
     job: Job,
     folder: Path,
@@ -175,7 +175,7 @@ def attempt(
     trace: bool,
     extra: Sequence[str] = (),
     running: Processes | None = None,
-) -> tuple[Outcome, str, int]:
+) -> tuple[SimulationOutcome, str, int]:
     """Run one simulation; returns (results so far, output text, exit status), however it ends.
 
     It runs in `folder` with plain file names, so that no character of a path can disturb it.
@@ -256,9 +256,9 @@ def _verdict(text: str) -> str:
     return found[1] if found else ""
 
 
-def read_results(path: Path) -> Outcome:
+def read_results(path: Path) -> SimulationOutcome:
     """The results in the bench's file."""
-    outcome = Outcome()
+    outcome = SimulationOutcome()
     for line in _lines(path):
         if line.startswith("#"):
             numbers = line[1:].split()

@@ -12,7 +12,7 @@ from pathlib import Path
 from fixedpoint_nn.files import scratch
 from fixedpoint_nn.files.whole import whole, write_whole
 from fixedpoint_nn.hardware.sim.build import compiled
-from fixedpoint_nn.hardware.sim.run import Job, SimulationError, attempt, explain
+from fixedpoint_nn.hardware.sim.run import Job, SimulationError, explain, run_once
 from fixedpoint_nn.numerics.arrays import Ints
 
 SIGNALS = {
@@ -34,7 +34,7 @@ def record(job: Job, inputs: Ints, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         _demand_writable(path)  # fail now, not after the simulation
         with scratch.folder() as folder:
-            _, text, status = attempt(command, job, folder, inputs, 0, False, ["+vcd=waves.vcd"])
+            _, text, status = run_once(command, job, folder, inputs, 0, False, ["+vcd=waves.vcd"])
             scratch.demand_room(folder)
             made = folder / "waves.vcd"
             if status < 0 or not made.exists() or made.stat().st_size == 0:

@@ -38,7 +38,7 @@ class SamplingConfig:
 
 
 @dataclass(frozen=True)
-class Writer:
+class TextNetwork:
     """A quantised network with the parts `embedding`, `lstm` (any recurrent layers) and `head`, step by step."""
 
     fixed: Quantized

@@ -14,7 +14,7 @@ from fixedpoint_nn.hardware.emit import emit_lowered
 from fixedpoint_nn.hardware.isa.lfsr import Noise
 from fixedpoint_nn.hardware.sim.run import Job, simulate, write_images
 from fixedpoint_nn.hardware.textgen.compile import lower_writer
-from fixedpoint_nn.hardware.textgen.network import END, SamplingConfig, Writer
+from fixedpoint_nn.hardware.textgen.network import END, SamplingConfig, TextNetwork
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numerics.arrays import Ints
@@ -22,21 +22,21 @@ from fixedpoint_nn.numerics.arrays import Ints
 
 def write(fixed: Quantized, how: SamplingConfig, seed: int = 1, first: int = END) -> Ints:
     """The ids (length,) that the bit-accurate model generates, equal to the engine's with the same seed."""
-    writer = Writer(fixed)
-    table, source = writer.noise(how), Noise(seed)
+    network = TextNetwork(fixed)
+    table, source = network.noise(how), Noise(seed)
     format = fixed.input.format
     token = FixedArray.from_ints(np.array([first]), format)
-    states: Sequence[Any] = writer.states(token)
+    states: Sequence[Any] = network.states(token)
     written = []
     for _ in range(how.length):
-        logits, *states = writer.step(token, *states)
+        logits, *states = network.step(token, *states)
         if table is not None:
-            drawn = FixedArray.from_ints(table.draw(source, writer.symbols)[None], table.output.format)
+            drawn = FixedArray.from_ints(table.draw(source, network.symbols)[None], table.output.format)
             logits = logits + drawn
         token = FixedArray.from_ints(logits.argmax().ints.reshape(1), format)
         written.append(int(token.ints[0]))
         if how.restart and written[-1] == END:
-            states = writer.states(token)
+            states = network.states(token)
     return np.array(written, np.int64)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fixedpoint_nn.hardware.isa.instructions import Run
-from fixedpoint_nn.hardware.isa.reference_tables import table
+from fixedpoint_nn.hardware.isa.reference_tables import markdown_table
 from fixedpoint_nn.hardware.isa.schedule import mac_steps
 from fixedpoint_nn.hardware.isa.timing import Timing
 from fixedpoint_nn.hardware.pack.manifest import PackError
@@ -25,7 +25,7 @@ LEAST_BESIDE_STEPS = 3
 
 
 @dataclass(frozen=True)
-class Shape:
+class LayerShape:
     """A layer's shape: `taps` products for each of `channels` channels at each of `pixels` pixels."""
 
     name: str
@@ -47,24 +47,24 @@ class Shape:
 
 
 SHAPES = (
-    Shape("dense 2 to 16", 2, 16),
-    Shape("dense 16 to 16", 16, 16),
-    Shape("dense 64 to 64", 64, 64),
-    Shape("dense 784 to 256", 784, 256),
-    Shape("dense 128 to 10", 128, 10),
-    Shape("convolution 3 x 3, 1 to 16 channels, 28 x 28 pixels", 9, 16, 784),
-    Shape("convolution 3 x 3, 16 to 16 channels, 28 x 28 pixels", 144, 16, 784),
-    Shape("convolution 1 x 1, 4 to 16 channels, 28 x 28 pixels", 4, 16, 784),
-    Shape("convolution 3 x 3, 16 to 20 channels, 28 x 28 pixels", 144, 20, 784),
-    Shape("depthwise or pooling 3 x 3, 16 channels, 14 x 14 pixels", 9, 16, 196),
-    Shape("depthwise or pooling 2 x 2, 16 channels, 14 x 14 pixels", 4, 16, 196),
-    Shape("sum of two values, 128 channels", 2, 128),
-    Shape("f*c + i*g, 128 channels", 2, 128, paired=True),
-    Shape("table of one value, 128 channels", 1, 128),
+    LayerShape("dense 2 to 16", 2, 16),
+    LayerShape("dense 16 to 16", 16, 16),
+    LayerShape("dense 64 to 64", 64, 64),
+    LayerShape("dense 784 to 256", 784, 256),
+    LayerShape("dense 128 to 10", 128, 10),
+    LayerShape("convolution 3 x 3, 1 to 16 channels, 28 x 28 pixels", 9, 16, 784),
+    LayerShape("convolution 3 x 3, 16 to 16 channels, 28 x 28 pixels", 144, 16, 784),
+    LayerShape("convolution 1 x 1, 4 to 16 channels, 28 x 28 pixels", 4, 16, 784),
+    LayerShape("convolution 3 x 3, 16 to 20 channels, 28 x 28 pixels", 144, 20, 784),
+    LayerShape("depthwise or pooling 3 x 3, 16 channels, 14 x 14 pixels", 9, 16, 196),
+    LayerShape("depthwise or pooling 2 x 2, 16 channels, 14 x 14 pixels", 4, 16, 196),
+    LayerShape("sum of two values, 128 channels", 2, 128),
+    LayerShape("f*c + i*g, 128 channels", 2, 128, paired=True),
+    LayerShape("table of one value, 128 channels", 1, 128),
 )
 
 
-def clocks(shape: Shape, lanes: int, barrier: bool) -> int:
+def clocks(shape: LayerShape, lanes: int, barrier: bool) -> int:
     """The clocks of one more run of this shape after another one."""
     timing = Timing(lanes)
     first, second = (timing.run(shape.run(lanes, barrier)) for _ in range(2))
@@ -84,7 +84,7 @@ def shapes(lanes: int = 8) -> str:
             + (f"{useful:.1%}",)
         )
     head = ("layer", "steps", "clocks", "used", "clocks, waiting", "used, waiting", "lanes with a channel")
-    return table(head, rows)
+    return markdown_table(head, rows)
 
 
 def runs(pack: Pack) -> str:
@@ -96,7 +96,7 @@ def runs(pack: Pack) -> str:
         for run in pack.manifest["runs"]
         if run.get("cycles")
     ]
-    by_run = table(("layer", "program address", "steps", "clocks", "used"), rows)
+    by_run = markdown_table(("layer", "program address", "steps", "clocks", "used"), rows)
     least = steps + LEAST_BESIDE_STEPS
     return (
         f"{pack.name}: {steps:,} steps in {cycles:,} clocks, {steps / cycles:.1%}; no machine with registered "

@@ -44,6 +44,7 @@ def _value(
     waiting: Any,
     watch: NodeObserver,
 ) -> Interval:
+    """The interval of one node's value, from those of its operands."""
     operands = [values[i] for i in node.inputs]
     if node.op == "input":
         return next(waiting)  # type: ignore[no-any-return]
@@ -58,7 +59,7 @@ def _value(
     if node.op == "dot":
         return _dot(program, node, operands)
     if node.op == "take":
-        return _taken(program, node, operands)
+        return _looked_up(program, node, operands)
     if node.op == "cast":
         return _cast(node, operands[0])
     if node.op in ("argmax", "matmul") or (node.op == "lookup" and node.attributes["function"] not in RISING):
@@ -139,6 +140,7 @@ def _evaluated(program: Program, place: int, chosen: dict[int, FixedArray]) -> F
 
 
 def _dot(program: Program, node: Node, operands: list[Interval]) -> Interval:
+    """The interval of a product with constant weights; that of its format for any other."""
     weights = program.nodes[node.inputs[1]].value
     if weights is None or node.attributes.get("accumulator") is not None:
         return everything(node.format, node.shape)
@@ -161,7 +163,7 @@ def _dot(program: Program, node: Node, operands: list[Interval]) -> Interval:
     return ends
 
 
-def _taken(program: Program, node: Node, operands: list[Interval]) -> Interval:
+def _looked_up(program: Program, node: Node, operands: list[Interval]) -> Interval:
     rows = program.nodes[node.inputs[0]].value
     if rows is None or node.attributes["axis"] != 0:
         return everything(node.format, node.shape)

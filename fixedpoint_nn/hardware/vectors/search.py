@@ -42,7 +42,7 @@ def golden(
     origins = ["sample"] * len(samples)
     if corner_vectors <= 0:
         return samples, origins
-    search = _Search(program, samples, seed, set(unreachable or ()))
+    search = _VectorSearch(program, samples, seed, set(unreachable or ()))
     search.choose(0)  # the lowest input everywhere
     while len(search.chosen) < corner_vectors and (best := search.best_candidate()) is not None:
         search.choose(best)
@@ -56,7 +56,7 @@ def golden(
     return samples.concat([picked], axis=0), origins + ["corner"] * len(search.chosen)
 
 
-class _Search:
+class _VectorSearch:
     """The pool of inputs with their coverage, the uncovered cover points, and the chosen vectors."""
 
     def __init__(self, program: Program, samples: FixedArray, seed: int, unreachable: set[Key]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fixedpoint_nn.hardware.emulator.datapath import requantized
+from fixedpoint_nn.hardware.emulator.datapath import requantized_sums
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.instructions import OVERFLOWS, ROUNDINGS, Run
 from fixedpoint_nn.numerics.arrays import Ints
@@ -56,7 +56,8 @@ def _mistakes(run: Run, sums: Ints, parameters: Ints) -> Iterator[tuple[str, lis
         changed[:, 1] *= int(keep_bias)
         changed = np.roll(changed, -parameters_at, axis=0)
         return [
-            int(word) for word in requantized(wrong, np.roll(sums, -sum_at, axis=1), changed)[0].reshape(-1)
+            int(word)
+            for word in requantized_sums(wrong, np.roll(sums, -sum_at, axis=1), changed)[0].reshape(-1)
         ]
 
     for code, name in enumerate(ROUNDINGS):

@@ -10,7 +10,7 @@ from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
 from fixedpoint_nn.hardware.sim.run import Job, SimulationError, simulate, write_images
 from fixedpoint_nn.hardware.verify.readback_program import Readback, readback_program
-from fixedpoint_nn.hardware.verify.readback_section import Section
+from fixedpoint_nn.hardware.verify.readback_section import ReadbackSection
 from fixedpoint_nn.hardware.verify.verdict import Verdict
 
 CYCLES = 2_000_000  # after which a vector counts as hung; the longest takes a tenth of it
@@ -30,6 +30,7 @@ def verify_readback(directory: str | Path, simulator: str = "iverilog", *, progr
 
 
 def _compared(pack: Pack, readback: Readback, simulator: str, progress: bool) -> Verdict:
+    """Run every section of the readback, and compare its words with the images."""
     words = cycles = vectors = 0
     seen: dict[str, int] = {}
     for section in readback.sections:
@@ -51,7 +52,7 @@ def _compared(pack: Pack, readback: Readback, simulator: str, progress: bool) ->
     return Verdict(True, text, vectors, words, cycles)
 
 
-def _first_difference(section: Section, words: list[list[str]], bits: int) -> str:
+def _first_difference(section: ReadbackSection, words: list[list[str]], bits: int) -> str:
     """A sentence about the first memory word that differs from its image; empty if all are equal."""
     if len(words) != len(section.expected):
         raise SimulationError(f"{len(words)} vectors came back and {len(section.expected)} were run")

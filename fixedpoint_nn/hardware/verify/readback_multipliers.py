@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fixedpoint_nn.hardware.emulator.datapath import times
+from fixedpoint_nn.hardware.emulator.datapath import exact_products
 from fixedpoint_nn.hardware.isa.config import SHIFT_BITS, EngineConfig
 from fixedpoint_nn.hardware.isa.instructions import OVERFLOWS, ROUNDINGS
 from fixedpoint_nn.numerics.arrays import Ints
@@ -40,7 +40,7 @@ def telling_sums(config: EngineConfig, words: Ints, reach: int) -> tuple[list[li
 def results(width: int, sums: Ints, words: Ints, mode: Mode) -> Ints:
     """The requantiser's results (n, k) for sums (n,) and words (k, 3)."""
     rounding, overflow = mode
-    products, shifts = times(np.asarray(sums)[:, np.newaxis] + words[:, 1], words[:, 2]), words[:, 0]
+    products, shifts = exact_products(np.asarray(sums)[:, np.newaxis] + words[:, 1], words[:, 2]), words[:, 0]
     values = products >> shifts
     if rounding == HALF_UP:  # one more if the highest dropped bit is set
         values = values + np.where(shifts > 0, products >> np.maximum(shifts - 1, 0) & 1, 0)
@@ -54,6 +54,7 @@ def results(width: int, sums: Ints, words: Ints, mode: Mode) -> Ints:
 def _of_word(
     config: EngineConfig, word: tuple[int, int, int], near: int, reach: int
 ) -> tuple[list[int], bool]:
+    """(sums, in the order of MODES, whose results show a change of a bit of this word; whether they show all bits)."""
     others = np.array([word, *_flipped(config, word)], np.int64)
     chosen: dict[Mode, list[int]] = {SATURATED: [], WRAPPED: [], ROUNDED: []}
     unseen = np.ones(len(others) - 1, bool)

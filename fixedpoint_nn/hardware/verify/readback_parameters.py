@@ -10,7 +10,7 @@ words' range and S = u * 2**shift - bias,
 Another pair (shift', bias') gives the first two results only if u * 2**shift' - bias' = S, and then the last two only
 if 2**shift' = 2**shift: so shift' = shift, and bias' = bias. Results saturate, so that different results stay
 different. Each sum is made of products of two activation words. A word whose sums exceed the accumulator (no network
-has one) is checked in part, and listed in `Room.in_part`.
+has one) is checked in part, and listed in `ReadbackImages.in_part`.
 
 An engine with a multiplier uses twelve sums instead, which distinguish a word from all that differ in one bit
 (`readback_multipliers.py`); a word with an invisible bit is listed, too.
@@ -26,13 +26,13 @@ from fixedpoint_nn.hardware.isa.instructions import Address, Instruction, Load
 from fixedpoint_nn.hardware.isa.port import Port
 from fixedpoint_nn.hardware.verify.readback_multipliers import MODES, SATURATED, telling_sums
 from fixedpoint_nn.hardware.verify.readback_multipliers import results as results_of
-from fixedpoint_nn.hardware.verify.readback_section import Room, Section, plain_run
+from fixedpoint_nn.hardware.verify.readback_section import ReadbackImages, ReadbackSection, plain_run
 from fixedpoint_nn.numerics.arrays import Ints
 
 MOST_TAPS, INNER = 4096, 64  # pairs of words per sum; those of the inner loop
 
 
-def parameter_sections(room: Room) -> Iterator[Section]:
+def parameter_sections(room: ReadbackImages) -> Iterator[ReadbackSection]:
     """The sections that read parameter words, in groups of LANES words, with four sums per word."""
     lanes, words = room.lanes, room.original.parameters
     columns = room.images.parameters.shape[1]
@@ -56,7 +56,7 @@ def parameter_sections(room: Room) -> Iterator[Section]:
     yield _section(room, pairs, taps, np.array(results), groups, 0)
 
 
-def _multiplied(room: Room, sums: Ints, words: Ints) -> list[list[int]]:
+def _multiplied(room: ReadbackImages, sums: Ints, words: Ints) -> list[list[int]]:
     """The results of each word for its sums."""
     columns = []
     for number, mode in enumerate(MODES):
@@ -68,7 +68,9 @@ def _multiplied(room: Room, sums: Ints, words: Ints) -> list[list[int]]:
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def _crossings(room: Room, padded: Ints, half: int, reach: int) -> tuple[list[list[int]], list[list[int]]]:
+def _crossings(
+    room: ReadbackImages, padded: Ints, half: int, reach: int
+) -> tuple[list[list[int]], list[list[int]]]:
     """(the four sums of each word {shift, bias}, their results)."""
     words = room.original.parameters
     sums: list[list[int]] = []
@@ -85,8 +87,8 @@ def _crossings(room: Room, padded: Ints, half: int, reach: int) -> tuple[list[li
 
 
 def _section(
-    room: Room, pairs: Ints, taps: int, results: Ints, groups: int, index_bits: int, place: int = 0
-) -> Section:
+    room: ReadbackImages, pairs: Ints, taps: int, results: Ints, groups: int, index_bits: int, place: int = 0
+) -> ReadbackSection:
     """The section that reads group (index << index_bits) + place, with the index as the vector's first word."""
     lanes, count = room.lanes, results.shape[1]
     modes = MODES if count == len(MODES) else (SATURATED,) * count
@@ -119,7 +121,7 @@ def _section(
     expected = results.reshape(groups, lanes, count)[chosen].transpose(0, 2, 1).reshape(len(chosen), -1)
     names = tuple(f"word {{0}} + {lane}, sum {number}" for number in range(count) for lane in range(lanes))
     words = vectors.shape[1]
-    return Section(
+    return ReadbackSection(
         "parameters",
         room.with_program(code),
         Port((words,), room.format, 0, words, words),

@@ -28,7 +28,7 @@ from fixedpoint_nn.hardware.isa.instructions import Add, Address, Instruction, L
 from fixedpoint_nn.hardware.isa.port import Port
 from fixedpoint_nn.hardware.pack.resident import demand_resident
 from fixedpoint_nn.hardware.verify.readback_parameters import parameter_sections
-from fixedpoint_nn.hardware.verify.readback_section import Room, Section, plain_run
+from fixedpoint_nn.hardware.verify.readback_section import ReadbackImages, ReadbackSection, plain_run
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Readback:
     """The sections for a pack's memories, and an engine with room for them."""
 
     config: EngineConfig
-    sections: tuple[Section, ...]
+    sections: tuple[ReadbackSection, ...]
     in_part: tuple[
         int, ...
     ]  # parameter words that are checked in part: this engine does not reach their sums
@@ -45,13 +45,13 @@ class Readback:
 def readback_program(config: EngineConfig, images: Images) -> Readback:
     """The sections for every memory with an image; the images are extended, not changed."""
     demand_resident(config, "Readback")
-    room = Room(config, images)
+    room = ReadbackImages(config, images)
     makers = (_weights, parameter_sections, _tables, _activations)
     sections = [section for make in makers for section in make(room)]
     return Readback(room.grown(sections), tuple(sections), tuple(room.in_part))
 
 
-def _weights(room: Room) -> Iterator[Section]:
+def _weights(room: ReadbackImages) -> Iterator[ReadbackSection]:
     """The sections that read weight rows, in several passes if a weight is wider than an activation word."""
     rows, lanes, parts = len(room.original.weights), room.lanes, room.parts
     block = min(room.block(rows), 1 << (rows - 1).bit_length())
@@ -84,7 +84,7 @@ def _weights(room: Room) -> Iterator[Section]:
         for part in range(parts)
         for lane in range(lanes)
     ]
-    yield Section(
+    yield ReadbackSection(
         "weights",
         images,
         Port((2,), room.format, 0, 2, 2),
@@ -96,7 +96,7 @@ def _weights(room: Room) -> Iterator[Section]:
     )
 
 
-def _tables(room: Room) -> Iterator[Section]:
+def _tables(room: ReadbackImages) -> Iterator[ReadbackSection]:
     """The sections that read every table entry, in parts of as many entries as an activation word has codes."""
     tables, lanes = room.original.tables, room.lanes
     if not len(tables):
@@ -127,7 +127,7 @@ def _tables(room: Room) -> Iterator[Section]:
         )
         entries += [base + code % (1 << bits) for code in range(tiles * lanes)]
     count = len(entries)
-    yield Section(
+    yield ReadbackSection(
         "tables",
         replace(room.with_program(code), tables=whole),
         Port((size,), room.format, 0, size, size),
@@ -139,13 +139,13 @@ def _tables(room: Room) -> Iterator[Section]:
     )
 
 
-def _activations(room: Room) -> Iterator[Section]:
+def _activations(room: ReadbackImages) -> Iterator[ReadbackSection]:
     """The section for the activation image, which the host reads itself; its one input word is after the image."""
     image = room.original.activations
     if not len(image):
         return
     count = len(image)
-    yield Section(
+    yield ReadbackSection(
         "activations",
         replace(room.with_program([]), activations=image),
         Port((1,), room.format, count, 1, 1),

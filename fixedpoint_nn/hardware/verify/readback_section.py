@@ -28,7 +28,7 @@ FLOOR, WRAP = ROUNDINGS.index("FLOOR"), OVERFLOWS.index("WRAP")
 
 
 @dataclass(frozen=True)
-class Section:
+class ReadbackSection:
     """The readback of one memory: a program, its input words, and the expected output words."""
 
     memory: str
@@ -45,7 +45,7 @@ class Section:
         return self.names[element].format(self.firsts[vector])
 
 
-class Room:
+class ReadbackImages:
     """The images, extended by the words that the sections need."""
 
     def __init__(self, config: EngineConfig, images: Images) -> None:
@@ -82,7 +82,7 @@ class Room:
         wrapped: Ints = (ints + half & (1 << self.width) - 1) - half
         return wrapped
 
-    def grown(self, sections: Sequence[Section]) -> EngineConfig:
+    def grown(self, sections: Sequence[ReadbackSection]) -> EngineConfig:
         """The pack's engine, with memories deep enough for every section."""
         activations = [int(port.addresses().max()) + 1 for s in sections for port in (s.input, s.output)] + [
             len(s.images.activations) for s in sections

@@ -33,7 +33,7 @@ from fixedpoint_nn.hardware.pack import manifest, memory_files
 from fixedpoint_nn.hardware.pack.manifest import PackError
 from fixedpoint_nn.hardware.pack.reader import IMAGES, Pack, load_pack
 from fixedpoint_nn.hardware.verify.readback_program import readback_program
-from fixedpoint_nn.hardware.verify.readback_section import Section
+from fixedpoint_nn.hardware.verify.readback_section import ReadbackSection
 
 LOADED = ("program", "weights", "parameters", "tables")  # by their select codes at the load port
 CHUNK, STEP_BITS = 32, 35
@@ -79,7 +79,8 @@ def selftest(pack: Pack) -> SelfTest:
     return SelfTest(readback.config, tuple(_steps(pack, readback.config, readback.sections)))
 
 
-def _steps(pack: Pack, config: EngineConfig, sections: Sequence[Section]) -> Iterator[Step]:
+def _steps(pack: Pack, config: EngineConfig, sections: Sequence[ReadbackSection]) -> Iterator[Step]:
+    """The steps of a board's self-test: the golden vectors, then the readback of each memory."""
     bits, image = config.activation_width, pack.images.activations.tolist()
     yield from _each(Kind.COMPARE, range(len(image)), image, bits)
     for number, (vector, expected) in enumerate(zip(pack.vectors, pack.expected, strict=True)):

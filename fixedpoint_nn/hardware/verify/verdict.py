@@ -12,7 +12,7 @@ from fixedpoint_nn.hardware.emulator.result import EmulationError
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.isa.instructions import AssemblyError
 from fixedpoint_nn.hardware.pack.manifest import PackError
-from fixedpoint_nn.hardware.pack.reader import identity
+from fixedpoint_nn.hardware.pack.reader import pack_identity
 from fixedpoint_nn.hardware.sim.run import SimulationError
 from fixedpoint_nn.hardware.sim.toolchain import ToolError
 
@@ -50,12 +50,12 @@ class Verdict:
     def of(cls, directory: Path, run: Callable[[], Verdict]) -> Verdict:
         """The verdict of `run`, which is repeated if the pack in `directory` was replaced meanwhile."""
         while True:
-            before = identity(directory)
+            before = pack_identity(directory)
             try:
                 verdict = run()
             except FAILURES as error:
                 verdict = cls.because(error)
-            if verdict or identity(directory) == before:
+            if verdict or pack_identity(directory) == before:
                 return verdict
 
     def __str__(self) -> str:

@@ -20,7 +20,14 @@ from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
 from fixedpoint_nn.hardware.pack.writer import STATUS, VECTORS
 from fixedpoint_nn.hardware.sim import waves
 from fixedpoint_nn.hardware.sim.build import compiled
-from fixedpoint_nn.hardware.sim.run import Job, Outcome, SimulationError, SimulatorError, attempt, simulate
+from fixedpoint_nn.hardware.sim.run import (
+    Job,
+    SimulationError,
+    SimulationOutcome,
+    SimulatorError,
+    run_once,
+    simulate,
+)
 from fixedpoint_nn.hardware.sim.toolchain import ToolError
 from fixedpoint_nn.hardware.verify.first_difference import ExtraWrites, FirstDifference, first_divergence
 from fixedpoint_nn.hardware.verify.streamed import cycles_by_arrival
@@ -83,6 +90,7 @@ def _verify(
     progress: bool,
     pauses: int | None,
 ) -> Verdict:
+    """Simulate the vectors, and compare words, cycles, status and with `trace` every write."""
     inputs, expected = pack.vectors[:vectors], pack.expected[:vectors]
     if len(inputs) == 0:
         raise PackError(f"{pack.directory} holds no vectors; emit it with at least one input")
@@ -175,7 +183,7 @@ def _compared(
     return Verdict(True, text, len(inputs), words_compared, cycles)
 
 
-def _compare_status(pack: Pack, vector: int, outcome: Outcome, cycles: int) -> str:
+def _compare_status(pack: Pack, vector: int, outcome: SimulationOutcome, cycles: int) -> str:
     """A sentence about a status register, other than `cycles`, that differs from the pack's; empty if none does."""
     if pack.status is None:
         return ""
@@ -187,17 +195,9 @@ def _compare_status(pack: Pack, vector: int, outcome: Outcome, cycles: int) -> s
     return ""
 
 
-def _compare_trace(pack: Pack, job: Job, inputs: Ints, vector: int, outcome: Outcome) -> str:
-    found = first_divergence(
-        pack.config,
-        pack.images,
-        pack.input,
-        pack.manifest["runs"],
-        inputs[vector],
-        outcome.traces[vector],
-        job.seed + vector,
-        _outside(job, outcome, vector),
-    )
+def _compare_trace(pack: Pack, job: Job, inputs: Ints, vector: int, outcome: SimulationOutcome) -> str:
+    """A sentence about the first write of this vector that differs; empty if there is none."""
+    found = _divergence(pack, job, inputs, vector, outcome, vector)
     return f"FAIL: vector {vector}, {found}" if found is not None else ""
 
 
@@ -221,22 +221,29 @@ def _traced_divergence(
     """Run one vector again with a trace, and compare every write."""
     with scratch.folder() as folder:
         again = replace(job, seed=job.seed + vector)
-        outcome, _, _ = attempt(
+        outcome, _, _ = run_once(
             compiled(job.config, job.simulator), again, folder, inputs[vector : vector + 1], 0, True
         )
+    return _divergence(pack, job, inputs, vector, outcome, 0)
+
+
+def _divergence(
+    pack: Pack, job: Job, inputs: Ints, vector: int, outcome: SimulationOutcome, place: int
+) -> FirstDifference | ExtraWrites | None:
+    """The first write of a vector that differs from the twin's; its trace is number `place` of the outcome's."""
     return first_divergence(
         pack.config,
         pack.images,
         pack.input,
         pack.manifest["runs"],
         inputs[vector],
-        outcome.traces[0],
-        again.seed,
-        _outside(job, outcome, 0),
+        outcome.traces[place],
+        job.seed + vector,
+        _outside(job, outcome, place),
     )
 
 
-def _outside(job: Job, outcome: Outcome, vector: int) -> Outside | None:
+def _outside(job: Job, outcome: SimulationOutcome, vector: int) -> Outside | None:
     """The memory of streamed weights, or the cycles in which its rows arrived."""
     return np.array(outcome.arrivals[vector]) if isinstance(job.memory, int) else job.memory
 

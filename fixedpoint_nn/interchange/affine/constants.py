@@ -20,7 +20,7 @@ class Unsuited(ValueError):
     """Raised for numbers that have no exact conversion; the message continues a sentence that starts with "it"."""
 
 
-def constant(ints: Any, frac_bits: int = 0) -> FixedArray:
+def fixed_constant(ints: Any, frac_bits: int = 0) -> FixedArray:
     """The integers, in units of 2**-frac_bits, as a FixedArray of the smallest format that holds them."""
     array = np.asarray(ints)
     low, high = min(int(array.min()), 0), max(int(array.max()), 0)
@@ -30,7 +30,7 @@ def constant(ints: Any, frac_bits: int = 0) -> FixedArray:
     return FixedArray.from_ints(array.astype(np.int64), format)
 
 
-def whole(low: int, high: int) -> QFormat:
+def integer_format(low: int, high: int) -> QFormat:
     """The smallest integer format that holds low..high; unsigned if low >= 0."""
     if max(-low, high).bit_length() > MOST_BITS:
         raise Unsuited(f"has sums of up to {max(-low, high)}, which need more than {MOST_BITS} bits")
@@ -39,4 +39,4 @@ def whole(low: int, high: int) -> QFormat:
 
 def exact(low: int, high: int, name: str = "") -> Quantizer:
     """A lossless cast that declares every integer to be in low..high."""
-    return Quantizer(whole(low, high), Rounding.FLOOR, Overflow.WRAP, name)
+    return Quantizer(integer_format(low, high), Rounding.FLOOR, Overflow.WRAP, name)

@@ -8,7 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.affine.constants import MOST_BITS, Unsuited, constant, exact, whole
+from fixedpoint_nn.interchange.affine.constants import (
+    MOST_BITS,
+    Unsuited,
+    exact,
+    fixed_constant,
+    integer_format,
+)
 from fixedpoint_nn.interchange.affine.multiplier import Proven, high_product, quantized_multipliers
 from fixedpoint_nn.interchange.affine.narrow import Narrow, narrowed
 from fixedpoint_nn.interchange.affine.rescale import Clamp, Fitted, Rescale
@@ -23,13 +29,13 @@ MOST_TABLE_BITS = 12
 
 def landing(low: int, high: int, name: str = "") -> tuple[QFormat, Clamp | None]:
     """(format, clamp) that together saturate to low..high; the clamp is None if low..high is a format's range."""
-    format = whole(low, high)
+    format = integer_format(low, high)
     if (format.int_min, format.int_max) == (low, high):
         return format, None
     if format.bits > MOST_TABLE_BITS:
         ends = None if format.int_min == low else low, None if format.int_max == high else high
         return format, Clamp(None, *ends, exact(low, high, name))
-    table = ValueTable.of("clamp", lambda code: min(max(code, low), high), format, whole(low, high))
+    table = ValueTable.of("clamp", lambda code: min(max(code, low), high), format, integer_format(low, high))
     return format, Clamp(table)
 
 
@@ -73,8 +79,8 @@ def multiplied_twice(
         half = [1 << (30 + furthest - shift) if shift else 0 for shift in right]
         if most.bit_length() + max(fused).bit_length() < MOST_BITS:
             return Rescale(
-                constant(_one_or_all(fused), 31 + furthest),
-                half=constant(_one_or_all(half), 31 + furthest) if any(half) else None,
+                fixed_constant(_one_or_all(fused), 31 + furthest),
+                half=fixed_constant(_one_or_all(half), 31 + furthest) if any(half) else None,
                 out=Quantizer(format, Rounding.HALF_UP, Overflow.SATURATE, name),
                 clamp=clamp,
             )
@@ -84,13 +90,16 @@ def multiplied_twice(
     past = (max(-codes[0], codes[1]) + 1) << furthest
     low, high = (sorted(high_product(end, m) for m in scaled) for end in sums)
     first = Quantizer(
-        whole(max(low[0], -past), min(high[-1], past)), Rounding.HALF_UP, Overflow.SATURATE, f"{name}.high"
+        integer_format(max(low[0], -past), min(high[-1], past)),
+        Rounding.HALF_UP,
+        Overflow.SATURATE,
+        f"{name}.high",
     )
     power = [1 << (furthest - shift) for shift in right]
     return Rescale(
-        constant(_one_or_all(scaled), 31),
+        fixed_constant(_one_or_all(scaled), 31),
         first=first,
-        power=constant(_one_or_all(power), furthest),
+        power=fixed_constant(_one_or_all(power), furthest),
         out=Quantizer(format, Rounding.HALF_AWAY, Overflow.SATURATE, name),
         clamp=clamp,
     )
@@ -108,8 +117,8 @@ def _offset_once(
     if max(most.bit_length() + max(fused).bit_length(), *(half.bit_length() for half in halves)) >= MOST_BITS:
         return None
     return Rescale(
-        constant(_one_or_all(fused), furthest),
-        half=constant(_one_or_all(halves), furthest),
+        fixed_constant(_one_or_all(fused), furthest),
+        half=fixed_constant(_one_or_all(halves), furthest),
         out=Quantizer(format, Rounding.HALF_UP, Overflow.SATURATE, name),
         clamp=clamp,
     )
@@ -127,8 +136,8 @@ def rescaled_once(proven: Proven, sums: tuple[int, int], codes: tuple[int, int],
     high, rest = [m >> low for m in ms], [m & ((1 << low) - 1) for m in ms]
     unit = shift - low
     return Rescale(
-        constant(_one_or_all(high), unit),
-        low=constant(_one_or_all(rest), shift),
+        fixed_constant(_one_or_all(high), unit),
+        low=fixed_constant(_one_or_all(rest), shift),
         carry=Quantizer(
             QFormat.enclosing(-most, most, unit), Rounding.FLOOR, Overflow.SATURATE, f"{name}.carry"
         ),
@@ -164,7 +173,7 @@ def _once(ms: Any, shifts: Any, rounding: Rounding, codes: tuple[int, int], name
     furthest = max(shifts)
     fused = [m << (furthest - shift) for m, shift in zip(ms, shifts)]
     return Rescale(
-        constant(_one_or_all(fused), furthest),
+        fixed_constant(_one_or_all(fused), furthest),
         out=Quantizer(format, rounding, Overflow.SATURATE, name),
         clamp=clamp,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 from typing import Any
 
-from fixedpoint_nn.interchange.affine.constants import whole
+from fixedpoint_nn.interchange.affine.constants import integer_format
 from fixedpoint_nn.layers.fields import cast_point, table_point
 from fixedpoint_nn.numbers.number import Number
 from fixedpoint_nn.numerics.overflow import Overflow
@@ -70,7 +70,7 @@ class Shares:
         """For so many integers, of which no two are further apart than `span`, each worth `scale`."""
         bits = terms.bit_length()
         address = UQ(0, SEED_BITS)
-        difference = Quantizer(whole(-span, 0), Rounding.FLOOR, Overflow.WRAP, f"{name}.difference")
+        difference = Quantizer(integer_format(-span, 0), Rounding.FLOOR, Overflow.WRAP, f"{name}.difference")
         head = floor(UQ(bits, 0), f"{name}.whole")
         falling = exponentials(scale, span)
         return cls(

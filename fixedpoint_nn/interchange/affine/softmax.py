@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.affine.constants import constant
+from fixedpoint_nn.interchange.affine.constants import fixed_constant
 from fixedpoint_nn.interchange.affine.rescale import Rescale
 from fixedpoint_nn.layers.fields import cast_point, table_point
 from fixedpoint_nn.numbers.number import Number
@@ -57,9 +57,9 @@ class Softmax8:
 
 def _reciprocal(a: Any) -> Any:
     """1 / (1 + a) for 0 <= a <= 1, by Newton's iteration for 1 / ((1 + a) / 2), halved."""
-    half = ((a + constant(np.asarray((1 << 31) - 1), 31)).scaled(-1)).cast(_half_up(UNIT))
-    product = (half * constant(np.asarray(-1010580540), 29)).cast(_half_up(Q(2, 29)))  # -32/17
-    x = (product + constant(np.asarray(1515870810), 29)).cast(_exact(UQ(2, 29)))  # 48/17
+    half = ((a + fixed_constant(np.asarray((1 << 31) - 1), 31)).scaled(-1)).cast(_half_up(UNIT))
+    product = (half * fixed_constant(np.asarray(-1010580540), 29)).cast(_half_up(Q(2, 29)))  # -32/17
+    x = (product + fixed_constant(np.asarray(1515870810), 29)).cast(_exact(UQ(2, 29)))  # 48/17
     for _ in range(3):
         error = (1 - (half * x).cast(_half_up(UQ(2, 29)))).cast(_exact(Q(0, 29)))
         x = (x + (x * error).cast(_half_up(Q(2, 27)))).cast(_exact(UQ(2, 29)))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.affine.constants import MOST_BITS, Unsuited, constant, exact
+from fixedpoint_nn.interchange.affine.constants import MOST_BITS, Unsuited, exact, fixed_constant
 from fixedpoint_nn.interchange.affine.shares import STEPS, floor, nearest
 from fixedpoint_nn.layers.fields import cast_point, parameter, table_point
 from fixedpoint_nn.numbers.number import Number
@@ -111,7 +111,7 @@ class Standardized:
         powers = UQ(fraction // 2 + 1, steps)
         return cls(
             terms,
-            constant(np.asarray(max(int(np.floor(np.ldexp(tiny, fraction) + 0.5)), 1)), fraction),
+            fixed_constant(np.asarray(max(int(np.floor(np.ldexp(tiny, fraction) + 0.5)), 1)), fraction),
             tuple(
                 ValueTable.of(f"count{i}", _count, UQ(2 * DIGITS + 1, 0), UQ(3, 0), f"{name}.count{i}")
                 for i in places

@@ -8,7 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.affine.constants import MOST_BITS, Unsuited, constant, exact, whole
+from fixedpoint_nn.interchange.affine.constants import (
+    MOST_BITS,
+    Unsuited,
+    exact,
+    fixed_constant,
+    integer_format,
+)
 from fixedpoint_nn.interchange.affine.rescale import Lookup, Rescale
 from fixedpoint_nn.interchange.affine.rescaling import landing
 from fixedpoint_nn.interchange.affine.steps import Line, StepFunction, line_of
@@ -34,7 +40,7 @@ def stepped(steps: StepFunction, name: str) -> Any:
         rescale = None if isinstance(lines, int) else along(lines, steps, name, steps.signs)
         if rescale is not None:
             return rescale
-    bits = whole(*steps.sums).bits if len(steps.first) == 1 else MAX_ADDRESS_BITS
+    bits = integer_format(*steps.sums).bits if len(steps.first) == 1 else MAX_ADDRESS_BITS
     refined = _refined(steps, name) if bits > CHEAP_LOOKUP_BITS else None
     if refined is None and bits <= MOST_LOOKUP_BITS:
         return Lookup(tabulated(steps, steps.sums, steps.codes, name))
@@ -45,10 +51,10 @@ def tabulated(
     function: Callable[[Ints], Ints], sums: tuple[int, int], codes: tuple[int, int], name: str
 ) -> ValueTable:
     """The table of a function from sums to codes; addresses outside `sums` get the code of the nearest sum."""
-    source = whole(*sums)
+    source = integer_format(*sums)
     places = np.clip(np.arange(source.int_min, source.int_max + 1), *sums)
     entries = np.asarray(function(places), np.int64)
-    return ValueTable(name, source, Quantizer(whole(*codes), name=name), tuple(entries.tolist()))
+    return ValueTable(name, source, Quantizer(integer_format(*codes), name=name), tuple(entries.tolist()))
 
 
 def lines_of(steps: StepFunction, late: bool = False, even: bool = False) -> list[Line] | int:
@@ -80,21 +86,22 @@ def along(lines: list[Line], steps: StepFunction, name: str, signs: Any) -> Resc
         return None
     rounding = Rounding.HALF_EVEN if even else Rounding.HALF_UP
     return Rescale(
-        constant(one_or_all(fused), furthest),
-        half=constant(one_or_all(halves), furthest) if any(halves) else None,
+        fixed_constant(one_or_all(fused), furthest),
+        half=fixed_constant(one_or_all(halves), furthest) if any(halves) else None,
         out=Quantizer(format, rounding, Overflow.SATURATE, name),
         clamp=clamp,
     )
 
 
 def _refined(steps: StepFunction, name: str) -> Refined | None:
+    """The step function as a multiplication that a table of thresholds corrects by one; None if that is not exact."""
     lines = lines_of(steps, late=True)
     if isinstance(lines, int):
         return None
     rescale = along(lines, steps, name, np.ones_like(steps.signs))
     low, high = steps.codes
     span, channels = high - low + 1, len(steps.first)
-    address = whole(0, channels * span - 1)
+    address = integer_format(0, channels * span - 1)
     if rescale is None or address.bits > MAX_ADDRESS_BITS:
         return None
     following = np.full((channels, span), 0, np.int64)
@@ -104,12 +111,12 @@ def _refined(steps: StepFunction, name: str) -> Refined | None:
     table = ValueTable(
         "following",
         address,
-        Quantizer(whole(int(entries.min()), int(entries.max())), name=f"{name}.following"),
+        Quantizer(integer_format(int(entries.min()), int(entries.max())), name=f"{name}.following"),
         tuple(entries.tolist()),
     )
     return Refined(
         rescale,
-        constant(one_or_all([channel * span - low for channel in range(channels)])),
+        fixed_constant(one_or_all([channel * span - low for channel in range(channels)])),
         _signs(steps),
         exact(0, channels * span - 1, f"{name}.address"),
         table,
@@ -119,16 +126,22 @@ def _refined(steps: StepFunction, name: str) -> Refined | None:
 
 
 def _compared(steps: StepFunction, channel: Any, name: str) -> Thresholds:
+    """The step function as the number of thresholds that the sum reaches."""
     if steps.first.shape[1] > MOST_THRESHOLDS:
         raise Unsuited(f"has no multiplier with the same codes at every sum, in its channel {channel}")
     count = exact(0, steps.first.shape[1], f"{name}.count")
     return Thresholds(
-        constant(steps.first.T), steps.codes[0], _signs(steps), REACHED, count, exact(*steps.codes, name)
+        fixed_constant(steps.first.T),
+        steps.codes[0],
+        _signs(steps),
+        REACHED,
+        count,
+        exact(*steps.codes, name),
     )
 
 
 def _signs(steps: StepFunction) -> Any:
-    return None if (steps.signs > 0).all() else constant(steps.signs)
+    return None if (steps.signs > 0).all() else fixed_constant(steps.signs)
 
 
 def one_or_all(values: list[int]) -> Any:

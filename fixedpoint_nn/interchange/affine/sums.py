@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.affine.constants import MOST_BITS, constant
+from fixedpoint_nn.interchange.affine.constants import MOST_BITS, fixed_constant
 from fixedpoint_nn.interchange.affine.rescale import Rescale
 from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.qformat import QFormat
@@ -20,7 +20,7 @@ def folds(rescale: Rescale, ints: Ints, source: QFormat) -> bool:
     multiplier: Any = rescale.multiplier
     if rescale.first is not None or rescale.low is not None or not multiplier.ints.all():
         return False
-    sums = QFormat.for_dot(source, constant(ints).format, ints.shape[1])
+    sums = QFormat.for_dot(source, fixed_constant(ints).format, ints.shape[1])
     if sums.bits + multiplier.format.bits + 2 > MOST_BITS:  # two: for the bias and the half
         return False
     most = max(abs(int(m) // (int(m) & -int(m))) for m in np.atleast_1d(multiplier.ints))

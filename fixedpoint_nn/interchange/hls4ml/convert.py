@@ -17,6 +17,7 @@ from fixedpoint_nn.interchange.affine.sums import sums_of
 from fixedpoint_nn.interchange.hls4ml.accumulated import AccumulatedConv2D, AccumulatedDense, Affine, Cast
 from fixedpoint_nn.interchange.hls4ml.curves import REACH, curve, softmax
 from fixedpoint_nn.interchange.hls4ml.recurrent import AccumulatedGRU, AccumulatedLSTM
+from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from fixedpoint_nn.layers import Graph, Node
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.fixed.array import FixedArray
@@ -24,10 +25,6 @@ from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
-
-
-class UnsupportedModel(ValueError):
-    """Raised for a model with layers that cannot be converted exactly; the message names all of them."""
 
 
 def from_hls4ml(model: Any, *, softmax: bool = True) -> Quantized:
@@ -53,11 +50,11 @@ def from_hls4ml(model: Any, *, softmax: bool = True) -> Quantized:
         raise TypeError(
             f"from_hls4ml takes a model of hls4ml, or its configuration, not a {type(model).__name__}"
         )
-    return _Conversion(list(model.get_layers()), softmax).network()
+    return _Hls4mlConversion(list(model.get_layers()), softmax).network()
 
 
 @dataclass
-class _Conversion:
+class _Hls4mlConversion:
     """The state of a conversion: nodes, quantizers, formats and shapes by the names of hls4ml's variables."""
 
     given: list[Any]
@@ -79,11 +76,7 @@ class _Conversion:
             except (Unsuited, ValueError) as reason:
                 self.problems.append(f"{layer.class_name} {layer.name!r} {reason}")
         if self.problems:
-            count = len(self.problems)
-            raise UnsupportedModel(
-                f"the model has {count} layer{'s' * (count > 1)} that cannot be converted exactly: "
-                + "; ".join(self.problems)
-            )
+            raise UnsupportedModel.of("layer", self.problems)
         if not self.inputs or not self.parts:
             raise UnsupportedModel("the model has no input, or no layer")
         first, *further = self.inputs.values()
@@ -92,6 +85,7 @@ class _Conversion:
         return Quantized(net, first, further=tuple(further), shape=shapes[0] if len(shapes) == 1 else None)
 
     def _convert(self, layer: Any) -> None:
+        """Add one layer of hls4ml as a node, or as an input of the network."""
         (output,) = layer.outputs
         variable = layer.get_output_variable(output)
         quantizer = _quantizer(variable.type.precision, f"{layer.name}.out")
@@ -104,11 +98,11 @@ class _Conversion:
         else:
             convert = CONVERTERS.get(layer.class_name)
             if convert is None:
-                raise Unsuited("is a kind of layer that is not read")
+                raise Unsuited("is a kind of layer that is not supported")
             missing = [source for source in layer.inputs if source not in self.formats]
             if missing:
                 return  # its layer was refused
-            step = _Step(
+            step = _Hls4mlStep(
                 layer,
                 quantizer,
                 [self.formats[i] for i in layer.inputs],
@@ -120,7 +114,7 @@ class _Conversion:
 
 
 @dataclass
-class _Step:
+class _Hls4mlStep:
     """One layer of hls4ml, the quantizer of its result, and the formats and shapes of its inputs."""
 
     layer: Any
@@ -152,12 +146,12 @@ def _quantizer(precision: Any, name: str) -> Quantizer:
 
 
 def _accumulated(
-    step: _Step, weight: FixedArray, bias_of: str = "bias", source: QFormat | None = None
+    step: _Hls4mlStep, weight: FixedArray, bias_of: str = "bias", source: QFormat | None = None
 ) -> tuple[FixedArray, Accumulator | None]:
     """(bias in the accumulator's type, accumulator); the accumulator is None if it can neither round nor overflow."""
     if step.layer.get_attr("strategy", "latency") not in ("latency", "Latency", "resource", "Resource"):
         raise Unsuited(
-            f"has the strategy {step.layer.get_attr('strategy')!r}, and latency and resource are read"
+            f"has the strategy {step.layer.get_attr('strategy')!r}, and latency and resource are supported"
         )
     kind = _quantizer(step.layer.get_attr("accum_t").precision, f"{step.layer.name}.accum")
     bias = step.weight(bias_of).cast(kind)
@@ -175,17 +169,20 @@ def _accumulated(
     return bias, Accumulator(kind.format, kind.overflow, kind)
 
 
-def _dense(step: _Step) -> Any:
+def _dense(step: _Hls4mlStep) -> Any:
     weight = step.weight("weight")
     if len(step.shapes[0]) != 1 or weight.ndim != 2:
-        raise Unsuited(f"takes a value of shape {step.shapes[0]}, and a row is read; use a flattened one")
+        raise Unsuited(
+            f"takes a value of shape {step.shapes[0]}, and a row is supported; use a flattened one"
+        )
     bias, accumulator = _accumulated(step, weight)
     if accumulator is None:
         return layers.Dense(weight, bias, step.out)
     return AccumulatedDense(weight, bias, step.out, accumulator)
 
 
-def _conv(step: _Step) -> Any:
+def _conv(step: _Hls4mlStep) -> Any:
+    """Convert a convolution, with the padding that hls4ml states."""
     if str(step.layer.get_attr("data_format", "channels_last")) != "channels_last":
         raise Unsuited("has its channels first; convert the model with ChannelsLastConversion 'full'")
     kernel = step.number("filt_height"), step.number("filt_width")
@@ -204,30 +201,30 @@ def _conv(step: _Step) -> Any:
     return AccumulatedConv2D(weight, bias, kernel, stride, edges, step.out, accumulator)
 
 
-def _activation(step: _Step) -> Any:
+def _activation(step: _Hls4mlStep) -> Any:
     kind = str(step.layer.get_attr("activation")).lower()
     if kind in REACH:
         return _curve(step, kind, step.out)
     if kind not in ("relu", "linear"):
-        raise Unsuited(f"has the activation {kind!r}, and relu, linear, sigmoid and tanh are read")
+        raise Unsuited(f"has the activation {kind!r}, and relu, linear, sigmoid and tanh are supported")
     return Cast(step.out, kind == "relu")
 
 
-def _curve(step: _Step, kind: str, out: Quantizer) -> Any:
+def _curve(step: _Hls4mlStep, kind: str, out: Quantizer) -> Any:
     """The layer of a sigmoid or tanh table."""
     if kind not in REACH:
-        raise Unsuited(f"has the activation {kind!r}, and sigmoid and tanh are read")
+        raise Unsuited(f"has the activation {kind!r}, and sigmoid and tanh are supported")
     kept = _quantizer(step.layer.get_attr("table_t").precision, f"{step.layer.name}.table")
     return curve(kind, step.number("table_size"), kept, out)
 
 
-def _softmax(step: _Step) -> Any:
+def _softmax(step: _Hls4mlStep) -> Any:
     """The layer of a softmax; some of its types stand only in its C++ configuration."""
     text = str(step.layer.get_attr("config_cpp", ""))
     found = dict(re.findall(r"(\w+) = ([^;]+);", text))
     if found.get("implementation", "").rpartition("::")[2] != "stable":
         raise Unsuited(
-            f"is a softmax of the implementation {found.get('implementation')}, and stable is read"
+            f"is a softmax of the implementation {found.get('implementation')}, and stable is supported"
         )
     if found.get("n_outer", "1") != "1" or found.get("n_inner", "1") != "1":
         raise Unsuited("is a softmax of several rows")
@@ -241,12 +238,12 @@ def _softmax(step: _Step) -> Any:
     return softmax(types, first, second, step.out, step.shapes[0][-1], float(found.get("exp_scale", "1")))
 
 
-def _recurrent(step: _Step) -> dict[str, Any]:
+def _recurrent(step: _Hls4mlStep) -> dict[str, Any]:
     """The arguments that both kinds of recurrent layers share."""
     layer = step.layer
     for name, plain in (("direction", "forward"), ("pass_initial_states", False), ("return_state", False)):
         if layer.get_attr(name, plain) != plain:
-            raise Unsuited(f"has the {name} {layer.get_attr(name)!r}, and {plain!r} is read")
+            raise Unsuited(f"has the {name} {layer.get_attr(name)!r}, and {plain!r} is supported")
     shape = step.number("n_timesteps"), step.number("n_in")
     if step.shapes[0] != shape:
         raise Unsuited(
@@ -271,48 +268,48 @@ def _recurrent(step: _Step) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _lstm(step: _Step) -> Any:
+def _lstm(step: _Hls4mlStep) -> Any:
     about = _recurrent(step)
     return AccumulatedLSTM(**about, cell_curve=about["candidate"])
 
 
-def _gru(step: _Step) -> Any:
+def _gru(step: _Hls4mlStep) -> Any:
     if step.layer.get_attr("apply_reset_gate", "after") != "after":
         raise Unsuited("applies its reset gate before the product, which hls4ml does not compute either")
     return AccumulatedGRU(**_recurrent(step), reset_first=bool(step.layer.get_attr("pytorch", False)))
 
 
-def _normalisation(step: _Step) -> Any:
+def _normalisation(step: _Hls4mlStep) -> Any:
     return Affine(step.weight("scale"), step.weight("bias"), step.out)
 
 
-def _pooling(step: _Step) -> Any:
+def _pooling(step: _Hls4mlStep) -> Any:
     if str(step.layer.get_attr("pool_op")).lower() != "max":
-        raise Unsuited("takes means, and maxima are read")
+        raise Unsuited("takes means, and maxima are supported")
     if any(step.number(name, 0) for name in ("pad_top", "pad_bottom", "pad_left", "pad_right")):
-        raise Unsuited("pads, and pooling without padding is read")
+        raise Unsuited("pads, and pooling without padding is supported")
     kernel = step.number("pool_height"), step.number("pool_width")
     stride = step.number("stride_height"), step.number("stride_width")
     return layers.Sequential(max=layers.MaxPool2D(kernel, stride), out=Cast(step.out))
 
 
-def _reshape(step: _Step) -> Any:
+def _reshape(step: _Hls4mlStep) -> Any:
     shape = tuple(int(size) for size in step.layer.get_output_variable().shape)
     return layers.Sequential(shape=layers.Reshape(shape), out=Cast(step.out))
 
 
-def _transpose(step: _Step) -> Any:
+def _transpose(step: _Hls4mlStep) -> Any:
     axes = tuple(int(axis) + 1 for axis in step.layer.get_attr("perm"))
     return layers.Sequential(axes=layers.Transpose((0, *axes)), out=Cast(step.out))
 
 
-def _merge(step: _Step) -> Any:
+def _merge(step: _Hls4mlStep) -> Any:
     if str(step.layer.get_attr("op")).lower() != "add":
-        raise Unsuited(f"joins by {step.layer.get_attr('op')}, and add is read")
+        raise Unsuited(f"merges by {step.layer.get_attr('op')}, and add is supported")
     return layers.Add(step.out)
 
 
-CONVERTERS: dict[str, Callable[[_Step], Any]] = {
+CONVERTERS: dict[str, Callable[[_Hls4mlStep], Any]] = {
     "Dense": _dense,
     "Conv2D": _conv,
     "Activation": _activation,

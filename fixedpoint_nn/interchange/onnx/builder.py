@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn import layers
-from fixedpoint_nn.interchange.affine.constants import constant
-from fixedpoint_nn.interchange.onnx.value import JOINED, Flat, Refused, Value, plain_axes
+from fixedpoint_nn.interchange.affine.constants import fixed_constant
+from fixedpoint_nn.interchange.onnx.value import JOINED, Flat, OnnxValue, Refused, plain_axes
 from fixedpoint_nn.layers import Node
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.arrays import Array
@@ -22,7 +22,7 @@ Block = tuple[tuple[int, ...], tuple[int, ...]]  # axes of the value, and their 
 
 
 @dataclass
-class Builder:
+class GraphBuilder:
     """The nodes of the graph so far, in the order of computation."""
 
     taken: dict[str, int] = field(
@@ -51,7 +51,7 @@ class Builder:
 
     # ---- order of axes ------------------------------------------------------------------------------------
 
-    def arranged(self, v: Value, order: tuple[int, ...]) -> Value:
+    def arranged(self, v: OnnxValue, order: tuple[int, ...]) -> OnnxValue:
         """The value transposed, so that a sample's axes are the file's axes in this order."""
         if v.order == order:
             return v
@@ -64,24 +64,24 @@ class Builder:
             name = self.add(f"{v.node}_transposed", layers.Transpose(permutation), v.node)
         return replace(v, node=name, axes=axes, flat=None)
 
-    def plain(self, v: Value) -> Value:
+    def plain(self, v: OnnxValue) -> OnnxValue:
         """The value with a sample's axes in the file's order."""
         return self.arranged(v, tuple(a for a in plain_axes(len(v.dims), v.batch)[1:] if a is not None))
 
-    def last(self, v: Value, axis: int) -> Value:
+    def last(self, v: OnnxValue, axis: int) -> OnnxValue:
         """The value with this axis of the file last."""
         if axis == v.batch:
             raise Refused("it computes along the batch axis")
         return self.arranged(v, (*(other for other in v.order if other != axis), axis))
 
-    def channels_last(self, v: Value) -> Value:
+    def channels_last(self, v: OnnxValue) -> OnnxValue:
         """The file's value (batch, channels, ...) as (batch, ..., channels)."""
         v = self.with_batch(v, 0)
         return self.arranged(v, (*range(2, len(v.dims)), 1))
 
     # ---- the batch ----------------------------------------------------------------------------------------
 
-    def with_batch(self, v: Value, axis: int | None) -> Value:
+    def with_batch(self, v: OnnxValue, axis: int | None) -> OnnxValue:
         """The value with another axis of the file as the batch; if they differ, both must have length 1."""
         if v.batch == axis:
             return v
@@ -94,7 +94,7 @@ class Builder:
         name = self.add(f"{v.node}_reshaped", layers.Reshape(sizes), v.node)
         return replace(v, node=name, axes=(axis, *order), flat=None)
 
-    def same_batch(self, values: list[Value]) -> list[Value]:
+    def same_batch(self, values: list[OnnxValue]) -> list[OnnxValue]:
         """The values with the same batch axis; those without a batch are repeated for every sample."""
         batches = {v.batch for v in values if v.batch is not None}
         if len(batches) > 1:
@@ -107,11 +107,11 @@ class Builder:
 
     # ---- other shapes -------------------------------------------------------------------------------------
 
-    def reshaped(self, v: Value, dims: tuple[int, ...], name: str) -> Value:
+    def reshaped(self, v: OnnxValue, dims: tuple[int, ...], name: str) -> OnnxValue:
         """The value reshaped to `dims`, a shape of the file."""
         return self.regrouped(v, _matched(v.dims, dims), name)
 
-    def regrouped(self, v: Value, blocks: Sequence[Block], name: str) -> Value:
+    def regrouped(self, v: OnnxValue, blocks: Sequence[Block], name: str) -> OnnxValue:
         """The value with each block of adjacent axes reshaped to other sizes; data move only if a block requires it."""
         dims = tuple(size for _, sizes in blocks for size in sizes)
         if dims == v.dims and all(len(axes) == len(sizes) == 1 for axes, sizes in blocks):
@@ -142,29 +142,29 @@ class Builder:
             numbers = np.arange(prod(v.sample)).reshape(v.sample)
             filed = numbers.transpose([v.order.index(a) for a in sorted(v.order)])
             flat = Flat(loose, tuple(filed.reshape(-1).tolist()))
-        return Value(made, dims, (batch, *order), v.kind, flat)
+        return OnnxValue(made, dims, (batch, *order), v.kind, flat)
 
     # ---- constants ----------------------------------------------------------------------------------------
 
-    def constant(self, name: str, array: Array, v: Value) -> str:
+    def constant(self, name: str, array: Array, v: OnnxValue) -> str:
         """A node of a constant of the file, arranged to broadcast against the value."""
         return self.add(name, layers.Constant(tensor(beside(array, v))))
 
 
-class Whole(np.ndarray):
+class IntegerConstant(np.ndarray):
     """A constant of integers that are not converted to floats."""
 
 
 def tensor(array: Array) -> Any:
     """An array as a parameter, float32 or float64."""
-    if isinstance(array, Whole):
-        return constant(array)
+    if isinstance(array, IntegerConstant):
+        return fixed_constant(array)
     if not np.isfinite(array).all():
         raise Refused("a constant of it holds nan or infinity")
     return Tensor(np.array(array, np.float64 if array.dtype == np.float64 else np.float32, order="C"))
 
 
-def beside(array: Array, v: Value) -> Array:
+def beside(array: Array, v: OnnxValue) -> Array:
     """A constant of the file, arranged so that it broadcasts against the value."""
     rank = len(v.dims)
     if array.ndim > rank:
@@ -216,7 +216,9 @@ def _matched(dims: tuple[int, ...], new: tuple[int, ...]) -> list[Block]:
     return blocks
 
 
-def _batch_in(v: Value, axes: tuple[int, ...], sizes: tuple[int, ...], places: tuple[int, ...]) -> int | None:
+def _batch_in(
+    v: OnnxValue, axes: tuple[int, ...], sizes: tuple[int, ...], places: tuple[int, ...]
+) -> int | None:
     """The place of the batch in a regrouped block; None if it had length 1 and was dropped."""
     assert v.batch is not None
     before = prod(v.dims[a] for a in axes if a < v.batch)
@@ -231,7 +233,11 @@ def _batch_in(v: Value, axes: tuple[int, ...], sizes: tuple[int, ...], places: t
 
 
 def _kept_order(
-    v: Value, blocks: Sequence[Block], places: list[tuple[int, ...]], batch: int | None, dims: tuple[int, ...]
+    v: OnnxValue,
+    blocks: Sequence[Block],
+    places: list[tuple[int, ...]],
+    batch: int | None,
+    dims: tuple[int, ...],
 ) -> tuple[int, ...]:
     """The new order of a sample's axes that moves the fewest data; axes of length 1 stay with their block."""
     home: dict[int, tuple[int, ...]] = {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fixedpoint_nn.interchange.onnx.model import Declared, Model, Operation
+from fixedpoint_nn.interchange.onnx.model import Declared, OnnxModel, OnnxOperation
 from fixedpoint_nn.interchange.onnx.value import plain_axes
 from fixedpoint_nn.numerics.arrays import Array
 
@@ -82,7 +82,7 @@ class Door:
         return filed
 
 
-def arrangement(model: Model, declared: Declared, batched: bool) -> tuple[int | None, ...]:
+def arrangement(model: OnnxModel, declared: Declared, batched: bool) -> tuple[int | None, ...]:
     """The axes of an input in the network, as its first consumer requires them; images are channels-last."""
     rank = len(declared.axes)
     if not batched or rank == 0:
@@ -90,7 +90,8 @@ def arrangement(model: Model, declared: Declared, batched: bool) -> tuple[int | 
     return _wanted(model, declared.name, rank) or plain_axes(rank, 0)
 
 
-def _wanted(model: Model, name: str, rank: int) -> tuple[int | None, ...] | None:
+def _wanted(model: OnnxModel, name: str, rank: int) -> tuple[int | None, ...] | None:
+    """The order of an input's axes (batch, ..., channels) that its first user demands; None if none demands one."""
     users = model.users()
     waiting = deque([(name, tuple(range(rank)))])  # a value, and the input's axis of each of its axes
     seen = {name}
@@ -116,7 +117,7 @@ def _wanted(model: Model, name: str, rank: int) -> tuple[int | None, ...] | None
     return None
 
 
-def _demand(operation: Operation, value: str, rank: int) -> tuple[int, ...] | None:
+def _demand(operation: OnnxOperation, value: str, rank: int) -> tuple[int, ...] | None:
     """The order of axes that an operation requires of this operand; None if any."""
     if operation.op in IMAGES and operation.inputs[:1] == (value,) and rank > 2:
         return (0, *range(2, rank), 1)

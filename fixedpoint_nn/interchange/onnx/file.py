@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Reading an .onnx file into a `Model`, in time and memory proportional to its size, even if it is malicious."""
+"""Reading an .onnx file into a `OnnxModel`, in time and memory proportional to its size, even if it is malicious."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.interchange.onnx.functions import inlined
-from fixedpoint_nn.interchange.onnx.model import Declared, Model, OnnxError, Operation, in_order
+from fixedpoint_nn.interchange.onnx.model import Declared, OnnxError, OnnxModel, OnnxOperation, in_order
 from fixedpoint_nn.numerics.arrays import Array
 
 MOST_BYTES = 1 << 31  # protobuf's own limit
@@ -32,7 +32,7 @@ def package() -> Any:
     return onnx
 
 
-def read(source: str | os.PathLike[str] | bytes) -> Model:
+def read(source: str | os.PathLike[str] | bytes) -> OnnxModel:
     """The model in a file (its path or its bytes); raises OnnxError."""
     onnx = package()
     folder: Path | None = None
@@ -66,7 +66,8 @@ def _sentence(error: BaseException) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-def _model(onnx: Any, proto: Any, folder: Path | None) -> Model:
+def _model(onnx: Any, proto: Any, folder: Path | None) -> OnnxModel:
+    """The model of a parsed file, with its functions inlined and its constants as arrays."""
     proto = inlined(proto)
     opset = max(
         (entry.version for entry in proto.opset_import if text(entry.domain) in ("", "ai.onnx")), default=0
@@ -91,7 +92,7 @@ def _model(onnx: Any, proto: Any, folder: Path | None) -> Model:
     if not outputs:
         raise OnnxError("it has no output")
     about = {text(entry.key): text(entry.value) for entry in proto.metadata_props}
-    return Model(tuple(ordered), inputs, outputs, constants, opset, about)
+    return OnnxModel(tuple(ordered), inputs, outputs, constants, opset, about)
 
 
 def text(name: str | bytes) -> str:
@@ -99,10 +100,11 @@ def text(name: str | bytes) -> str:
     return name.decode("utf-8", "replace") if isinstance(name, bytes) else name
 
 
-def _operation(onnx: Any, node: Any, number: int, opset: int, folder: Path | None) -> Operation:
+def _operation(onnx: Any, node: Any, number: int, opset: int, folder: Path | None) -> OnnxOperation:
+    """A node of the file, with a name and the default domain ''."""
     name, op, domain = text(node.name), text(node.op_type), text(node.domain)
     domain = "" if domain == "ai.onnx" else domain
-    operation = Operation(
+    operation = OnnxOperation(
         name or f"{op}_{number}",
         op,
         tuple(text(part) for part in node.input),
@@ -114,7 +116,7 @@ def _operation(onnx: Any, node: Any, number: int, opset: int, folder: Path | Non
     return operation
 
 
-def _check_types(onnx: Any, node: Any, operation: Operation, opset: int) -> None:
+def _check_types(onnx: Any, node: Any, operation: OnnxOperation, opset: int) -> None:
     """Raise OnnxError unless every attribute has the type that the operator's specification requires."""
     try:
         schema = onnx.defs.get_schema(operation.op, opset, operation.domain)
@@ -131,6 +133,7 @@ def _check_types(onnx: Any, node: Any, operation: Operation, opset: int) -> None
 
 
 def _declared(onnx: Any, info: Any) -> Declared:
+    """An input or output with its type and axes; a size is a number, or the name of an open one."""
     if not info.type.HasField("tensor_type"):
         return Declared(text(info.name), info.type.WhichOneof("value") or "nothing", ())
     tensor = info.type.tensor_type
@@ -187,6 +190,7 @@ def array_of(onnx: Any, tensor: Any, folder: Path | None) -> Array:
 
 
 def _external(tensor: Any, dims: tuple[int, ...], onnx: Any, folder: Path | None) -> bytes:
+    """The bytes of a constant in a file beside the model, which must lie in the model's folder."""
     about = {entry.key: entry.value for entry in tensor.external_data}
     location = about.get("location", "")
     if folder is None:

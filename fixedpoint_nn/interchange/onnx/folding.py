@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.interchange.onnx.file import package
-from fixedpoint_nn.interchange.onnx.model import Operation
+from fixedpoint_nn.interchange.onnx.model import OnnxOperation
 from fixedpoint_nn.interchange.onnx.value import BATCH, MOST_ELEMENTS, Refused
 from fixedpoint_nn.numerics.arrays import Array
 
@@ -26,7 +26,7 @@ _BROADCASTING = {
 }  # fmt: skip
 
 
-def computed(operation: Operation, operands: Sequence[Array | None], opset: int) -> list[Array]:
+def computed(operation: OnnxOperation, operands: Sequence[Array | None], opset: int) -> list[Array]:
     """The results of a node with constant operands."""
     if operation.op == "Expand" and operands[0] is not None and operands[1] is not None:
         return [_expanded(operands[0], operands[1])]
@@ -47,7 +47,7 @@ def _expanded(array: Array, shape: Array) -> Array:
         raise Refused(f"it expands a constant of shape {list(array.shape)} to {list(sizes)}") from None
 
 
-def evaluated(operation: Operation, operands: Sequence[Array | None], opset: int) -> list[Array]:
+def evaluated(operation: OnnxOperation, operands: Sequence[Array | None], opset: int) -> list[Array]:
     """The results by ONNX's reference implementation."""
     onnx = package()
     from onnx.reference import ReferenceEvaluator
@@ -78,7 +78,7 @@ def _attribute(onnx: Any, value: Any) -> Any:
     return onnx.numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
 
 
-def _bound(operation: Operation, operands: Sequence[Array | None]) -> int:
+def _bound(operation: OnnxOperation, operands: Sequence[Array | None]) -> int:
     """An upper bound of the number of elements of any result."""
     given = [operand for operand in operands if operand is not None]
     sizes = [operand.size for operand in given]

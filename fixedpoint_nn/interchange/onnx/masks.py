@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numerics.arrays import Array
 
 HIDES = -1e4  # values as low as this are a mask
@@ -24,18 +24,20 @@ class Masked:
     )
 
 
-def masked(x: Value, kept: Array) -> Value:
+def masked(x: OnnxValue, kept: Array) -> OnnxValue:
     """The value with a mask, which the following softmax applies."""
     try:
         larger = np.broadcast_shapes(x.dims, kept.shape) != x.dims
     except ValueError:
         raise Refused(f"its mask of shape {list(kept.shape)} does not fit to {list(x.dims)}") from None
     if larger:
-        raise Refused(f"its mask of shape {list(kept.shape)} makes more of {list(x.dims)}")
+        raise Refused(
+            f"its mask of shape {list(kept.shape)} broadcasts its input {list(x.dims)} to a larger shape"
+        )
     return replace(x, kind=Masked(kept, _place(x)))
 
 
-def mask_of(x: Value) -> Array | None:
+def mask_of(x: OnnxValue) -> Array | None:
     """The mask of an unchanged value; None if it has none. Raises Refused if it was changed since."""
     if not isinstance(x.kind, Masked):
         return None
@@ -55,5 +57,5 @@ def without_mask(constant: Array) -> tuple[Array, Array]:
     return np.where(kept, constant, 0).astype(constant.dtype), kept
 
 
-def _place(x: Value) -> tuple[object, ...]:
+def _place(x: OnnxValue) -> tuple[object, ...]:
     return (x.node, x.dims, x.axes)

@@ -16,7 +16,7 @@ class OnnxError(ValueError):
 
 
 @dataclass(frozen=True)
-class Operation:
+class OnnxOperation:
     """One node of the file; an absent optional input has the name ''."""
 
     name: str
@@ -37,17 +37,17 @@ class Declared:
 
 
 @dataclass(frozen=True)
-class Model:
+class OnnxModel:
     """The content of a file."""
 
-    operations: tuple[Operation, ...]
+    operations: tuple[OnnxOperation, ...]
     inputs: tuple[Declared, ...]
     outputs: tuple[Declared, ...]
     constants: Mapping[str, Array]
     opset: int
     about: Mapping[str, str] = field(default_factory=dict)  # the file's metadata
 
-    def only(self, outputs: Sequence[str] | None) -> Model:
+    def only(self, outputs: Sequence[str] | None) -> OnnxModel:
         """The model reduced to these outputs, or to all for None."""
         names = [output.name for output in self.outputs]
         for name in outputs or ():
@@ -62,22 +62,22 @@ class Model:
                 kept.append(operation)
         return replace(self, operations=tuple(kept[::-1]), outputs=chosen)
 
-    def users(self) -> dict[str, list[Operation]]:
+    def users(self) -> dict[str, list[OnnxOperation]]:
         """The consumers of each value, by name."""
-        found: dict[str, list[Operation]] = {}
+        found: dict[str, list[OnnxOperation]] = {}
         for operation in self.operations:
             for name in dict.fromkeys(operation.inputs):
                 found.setdefault(name, []).append(operation)
         return found
 
 
-def in_order(operations: list[Operation], known: set[str]) -> list[Operation]:
+def in_order(operations: list[OnnxOperation], known: set[str]) -> list[OnnxOperation]:
     """The operations in topological order; raises OnnxError for a cycle."""
     made: dict[str, str] = {}
     for operation in operations:
         for name in filter(None, operation.outputs):
             if name in made or name in known:
-                raise OnnxError(f"two nodes give the value {name!r}")
+                raise OnnxError(f"two nodes compute the value {name!r}")
             made[name] = operation.name
     waiting: dict[int, int] = {}
     users: dict[str, list[int]] = {}
@@ -86,12 +86,12 @@ def in_order(operations: list[Operation], known: set[str]) -> list[Operation]:
         needed = [name for name in dict.fromkeys(operation.inputs) if name and name not in known]
         for name in needed:
             if name not in made:
-                raise OnnxError(f"node {operation.name!r} takes {name!r}, which nothing gives")
+                raise OnnxError(f"node {operation.name!r} takes {name!r}, which no node computes")
             users.setdefault(name, []).append(number)
         waiting[number] = len(needed)
         if not needed:
             ready.append(number)
-    order: list[Operation] = []
+    order: list[OnnxOperation] = []
     while ready:
         number = ready.popleft()
         operation = operations[number]
@@ -104,5 +104,5 @@ def in_order(operations: list[Operation], known: set[str]) -> list[Operation]:
     if len(order) < len(operations):
         placed = {id(operation) for operation in order}
         circle = next(operation for operation in operations if id(operation) not in placed)
-        raise OnnxError(f"node {circle.name!r} depends on its own result; a graph has no circles")
+        raise OnnxError(f"node {circle.name!r} depends on its own result; a graph has no cycles")
     return order

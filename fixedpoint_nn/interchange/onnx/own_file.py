@@ -17,22 +17,31 @@ import numpy as np
 
 from fixedpoint_nn.interchange.onnx.doors import Door
 from fixedpoint_nn.interchange.onnx.integers.reader import ImportedIntegers, Outlet
-from fixedpoint_nn.interchange.onnx.model import Model, OnnxError
+from fixedpoint_nn.interchange.onnx.model import OnnxError, OnnxModel
 from fixedpoint_nn.interchange.onnx.nodes import Nodes
 from fixedpoint_nn.interchange.onnx.value import BATCH, MOST_ELEMENTS
 from fixedpoint_nn.network.encoding import decoded, encoded
-from fixedpoint_nn.network.json_shapes import Anything, Fields, Items, ShapeError, Table, Text, demand, parsed
+from fixedpoint_nn.network.json_shapes import (
+    JsonAny,
+    JsonList,
+    JsonMap,
+    JsonObject,
+    JsonText,
+    ShapeError,
+    demand,
+    parsed,
+)
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.qformat import QFormat
 
 KEY = "fixedpoint_nn"
-FIELDS = Fields({"net": Anything(), "numbers": Table(Text()), "shapes": Items(Anything())})
+FIELDS = JsonObject({"net": JsonAny(), "numbers": JsonMap(JsonText()), "shapes": JsonList(JsonAny())})
 MOST_AXES = 8
 
 
 @dataclass(frozen=True)
-class Steps:
+class FormatMeaning:
     """The meaning of integers of a format."""
 
     format: QFormat
@@ -72,7 +81,7 @@ def _collect(code: Any, formats: dict[str, QFormat]) -> None:
 
 
 def restored(
-    model: Model, write: Callable[[Quantized, Sequence[tuple[int, ...]]], Model]
+    model: OnnxModel, write: Callable[[Quantized, Sequence[tuple[int, ...]]], OnnxModel]
 ) -> ImportedIntegers | None:
     """The network of a file written by this project; None for any other. `write` converts a network to a model."""
     about = model.about.get(KEY)
@@ -96,13 +105,14 @@ def restored(
     outputs = results if isinstance(results, tuple) else (results,)
     doors = tuple(_door(declared.name, shape) for declared, shape in zip(model.inputs, shapes, strict=True))
     outlets = tuple(
-        Outlet(**vars(_door(declared.name, y.shape[1:])), meaning=Steps(y.format))
+        Outlet(**vars(_door(declared.name, y.shape[1:])), meaning=FormatMeaning(y.format))
         for declared, y in zip(model.outputs, outputs, strict=True)
     )
     return ImportedIntegers(net, doors, outlets)
 
 
 def _described(about: str, constants: Mapping[str, Array]) -> tuple[Quantized, list[tuple[int, ...]]]:
+    """(network, shapes of its inputs) from the metadata and the constants that it names."""
     header = parsed(about, constants=True)
     demand(header, FIELDS)
     formats: dict[str, QFormat] = {}
@@ -124,7 +134,7 @@ def _door(name: str, shape: tuple[int, ...]) -> Door:
     return Door(name, name, tuple(range(len(shape) + 1)), (BATCH, *shape))
 
 
-def same(one: Model, two: Model) -> bool:
+def same(one: OnnxModel, two: OnnxModel) -> bool:
     """Whether two models have equal nodes in equal order, constants, inputs and outputs."""
     if (one.inputs, one.outputs, one.opset) != (two.inputs, two.outputs, two.opset):
         return False

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.interchange.onnx.nodes import Nodes
-from fixedpoint_nn.interchange.onnx.verbs import WRITERS, Operands, Unwritable
+from fixedpoint_nn.interchange.onnx.verbs import WRITERS, NodeOperands, Unwritable
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.traced.program import Node, Program
 from fixedpoint_nn.numerics.qformat import Q
@@ -44,7 +44,7 @@ KNOWN = (
 
 def quantised(nodes: Nodes, program: Program, names: list[str]) -> list[str]:
     """Write the program; returns the names of its outputs, given those of its quantised inputs."""
-    writer = _Writer(nodes, program)
+    writer = _QuantisedWriter(nodes, program)
     given = iter(names)
     for place, node in enumerate(program.nodes):
         writer.bound(node)
@@ -52,7 +52,9 @@ def quantised(nodes: Nodes, program: Program, names: list[str]) -> list[str]:
     return [writer.values[place] for place in program.outputs]
 
 
-class _Writer:
+class _QuantisedWriter:
+    """Writes the nodes of a program one by one, and checks that a 32-bit float holds every value."""
+
     def __init__(self, nodes: Nodes, program: Program) -> None:
         self.nodes, self.program = nodes, program
         self.values: list[Any] = []
@@ -62,6 +64,7 @@ class _Writer:
         self.largest: list[int] = []  # the largest integer of each value
 
     def written(self, place: int, node: Node) -> Any:
+        """Write one node; returns the name of its value, or windows that the next node completes."""
         about = node.attributes
         if node.op == "constant":
             return None  # written where it is used, in its shape there
@@ -69,7 +72,7 @@ class _Writer:
             return self._windows(place)
         if node.op == "relu":
             return self.nodes.add("Relu", self._name(node.inputs[0]))
-        if isinstance(self.values[node.inputs[0]], _Windows):
+        if isinstance(self.values[node.inputs[0]], _PendingWindows):
             return self._of_windows(node, self.values[node.inputs[0]])
         if node.op == "max":
             raise Unwritable("takes the largest of other regions than windows")
@@ -83,7 +86,7 @@ class _Writer:
                 f"has {what} in {node.place or node.name or node.op!r}, which the style does not have"
             )
         return WRITERS[node.op](
-            self.nodes, Operands(self.program, node, [self._name(i) for i in node.inputs])
+            self.nodes, NodeOperands(self.program, node, [self._name(i) for i in node.inputs])
         )
 
     def _name(self, place: int) -> str:
@@ -91,22 +94,24 @@ class _Writer:
         if node.op == "constant":
             assert node.value is not None
             return self.nodes.parameter(node.value)
-        if isinstance(self.values[place], _Windows):
+        if isinstance(self.values[place], _PendingWindows):
             raise Unwritable("computes with windows in another way than a convolution or pooling")
         return str(self.values[place])
 
     # ---- windows ------------------------------------------------------------------------------------------
 
-    def _windows(self, place: int) -> _Windows:
+    def _windows(self, place: int) -> _PendingWindows:
         node = self.program.nodes[place]
         if self.uses[place] > 1:
             raise Unwritable("uses the same windows twice")
-        return _Windows(node, self.nodes.add("Transpose", self._name(node.inputs[0]), perm=[0, 3, 1, 2]))
+        return _PendingWindows(
+            node, self.nodes.add("Transpose", self._name(node.inputs[0]), perm=[0, 3, 1, 2])
+        )
 
-    def _of_windows(self, node: Node, windows: _Windows) -> Any:
+    def _of_windows(self, node: Node, windows: _PendingWindows) -> Any:
         """The operation on windows: a convolution for a matrix product, pooling for a maximum or sum."""
         if node.op == "reshape" and not windows.flat:
-            return _Windows(windows.node, windows.image, True)
+            return _PendingWindows(windows.node, windows.image, True)
         about = windows.about
         channels = self.program.nodes[windows.node.inputs[0]].shape[3]
         if (
@@ -135,7 +140,7 @@ class _Writer:
             return self._convolved(windows, ones, channels)
         raise Unwritable("computes with windows in another way than a convolution or pooling")
 
-    def _convolved(self, windows: _Windows, filters: FixedArray, groups: int) -> str:
+    def _convolved(self, windows: _PendingWindows, filters: FixedArray, groups: int) -> str:
         weight = self.nodes.parameter(filters)
         return self._back(self.nodes.add("Conv", windows.image, weight, group=groups, **windows.window))
 
@@ -170,7 +175,7 @@ class _Writer:
             )
 
 
-class _Windows:
+class _PendingWindows:
     """Windows whose operation is not written yet."""
 
     def __init__(self, node: Node, image: str, flat: bool = False) -> None:

@@ -12,16 +12,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fixedpoint_nn.interchange.onnx import operators  # noqa: F401 - fills the table
-from fixedpoint_nn.interchange.onnx.builder import Builder
+from fixedpoint_nn.interchange.onnx.builder import GraphBuilder
 from fixedpoint_nn.interchange.onnx.doors import FLOATS, WHOLE, Door, arrangement
 from fixedpoint_nn.interchange.onnx.file import read
 from fixedpoint_nn.interchange.onnx.folding import computed
 from fixedpoint_nn.interchange.onnx.masks import Masked
-from fixedpoint_nn.interchange.onnx.model import Declared, Model, OnnxError, Operation
+from fixedpoint_nn.interchange.onnx.model import Declared, OnnxError, OnnxModel, OnnxOperation
 from fixedpoint_nn.interchange.onnx.runtime_domain import REASONS
-from fixedpoint_nn.interchange.onnx.step import OPERATORS, Operand, Step
+from fixedpoint_nn.interchange.onnx.step import OPERATORS, OnnxStep, Operand
 from fixedpoint_nn.interchange.onnx.tidying import tidy
-from fixedpoint_nn.interchange.onnx.value import BATCH, JOINED, Refused, Value
+from fixedpoint_nn.interchange.onnx.value import BATCH, JOINED, OnnxValue, Refused
+from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from fixedpoint_nn.layers import Graph, Node
 from fixedpoint_nn.numerics.arrays import Array
 
@@ -40,16 +41,6 @@ class Refusal:
 
     def __str__(self) -> str:
         return f"{self.node!r} ({self.operator}): {self.reason}"
-
-
-class UnsupportedModel(ValueError):
-    """Raised for a model with nodes that cannot be converted; the message and `refusals` name all of them."""
-
-    def __init__(self, refusals: Sequence[Refusal]) -> None:
-        self.refusals = tuple(refusals)
-        count = len(self.refusals)
-        listed = "; ".join(map(str, self.refusals))
-        super().__init__(f"the model has {count} node{'s' * (count > 1)} that cannot be imported: {listed}")
 
 
 @dataclass(frozen=True)
@@ -78,14 +69,14 @@ def imported(
 
 
 def converted(
-    model: Model,
+    model: OnnxModel,
     batched: bool = True,
     shapes: Mapping[str, Sequence[int]] | None = None,
     constants: Mapping[str, ArrayLike] | None = None,
 ) -> Imported:
     """The same of a model that is read."""
     return sample_by_sample(
-        lambda alone: Conversion(model, batched, shapes or {}, constants or {}, alone), Conversion.run
+        lambda alone: OnnxConversion(model, batched, shapes or {}, constants or {}, alone), OnnxConversion.run
     )
 
 
@@ -108,12 +99,12 @@ def sample_by_sample(make: Callable[[bool], Made], run: Callable[[Made], Result]
             raise still from None
 
 
-class Conversion:
+class OnnxConversion:
     """The state of one conversion: the operands and nodes so far."""
 
     def __init__(
         self,
-        model: Model,
+        model: OnnxModel,
         batched: bool,
         shapes: Mapping[str, Sequence[int]],
         constants: Mapping[str, ArrayLike],
@@ -126,7 +117,7 @@ class Conversion:
                 raise OnnxError(f"the model has no input {name!r}; its inputs are {', '.join(known)}")
         self.operands: dict[str, Operand] = dict(model.constants)
         self.operands |= {name: np.asarray(value) for name, value in constants.items()}
-        self.builder = Builder()
+        self.builder = GraphBuilder()
         self.refusals: list[Refusal] = []
         self.sizes: set[str] = set()  # values that are computed from the shapes of refused nodes
         self.inputs: list[Door] = []
@@ -138,6 +129,7 @@ class Conversion:
         self.free = frozenset(door.name for door in self.inputs)
 
     def _input(self, declared: Declared, given: Sequence[int] | None) -> None:
+        """Add an input of the file as an input of the graph, with its axes rearranged."""
         axes = arrangement(self.model, declared, self.batched)
         dims = list(declared.axes) if given is None else [int(size) for size in given]
         if len(dims) != len(declared.axes):
@@ -148,7 +140,7 @@ class Conversion:
         try:
             if not kind:
                 raise Refused(
-                    f"an input of {declared.type} is not read, only tensors of floats and whole numbers"
+                    f"an input of {declared.type} is not supported, only tensors of floats and whole numbers"
                 )
             for axis, size in enumerate(dims):
                 if isinstance(size, str) and axis == axes[0]:
@@ -160,7 +152,7 @@ class Conversion:
                     )
             node = self.builder.free(declared.name)
             sizes = tuple(int(size) for size in dims)
-            self.operands[declared.name] = Value(node, sizes, axes, kind)
+            self.operands[declared.name] = OnnxValue(node, sizes, axes, kind)
             self.inputs.append(Door(declared.name, node, axes, sizes))
         except Refused as refused:
             self.refusals.append(Refusal(declared.name, "input", refused.reason, declared.name))
@@ -171,7 +163,7 @@ class Conversion:
             self._convert(operation)
         outputs = [self._output(declared) for declared in self.model.outputs]
         if self.refusals:
-            raise UnsupportedModel(self.refusals)
+            raise UnsupportedModel.of("node", self.refusals, "imported")
         doors = [door for door in outputs if door is not None]
         parts, instead = tidy(self.builder.parts, [door.node for door in doors])
         doors = [replace(door, node=instead.get(door.node, door.node)) for door in doors]
@@ -189,10 +181,11 @@ class Conversion:
         return tuple(
             Door(name, given[value.node], value.axes, value.dims)
             for name, value in self.operands.items()
-            if isinstance(value, Value) and value.node in given and not isinstance(value.kind, Masked)
+            if isinstance(value, OnnxValue) and value.node in given and not isinstance(value.kind, Masked)
         )
 
-    def _convert(self, operation: Operation) -> None:
+    def _convert(self, operation: OnnxOperation) -> None:
+        """Convert one node, or record why it is refused; a node whose operands were refused is skipped."""
         try:
             supported = self._supports(operation)
             operands: list[Operand] = []
@@ -221,32 +214,36 @@ class Conversion:
             reason = f"its output {len(results)} ({missing[0]!r}) is not computed"
             self.refusals.append(Refusal(operation.name, operation.op, reason))
 
-    def _supports(self, operation: Operation) -> bool:
+    def _supports(self, operation: OnnxOperation) -> bool:
         """Whether there is a converter for this kind of node."""
         return operation.op in OPERATORS and not operation.domain
 
-    def _results(self, operation: Operation, operands: list[Operand], supported: bool) -> Sequence[Operand]:
-        values = [operand for operand in operands if isinstance(operand, Value)]
+    def _results(
+        self, operation: OnnxOperation, operands: list[Operand], supported: bool
+    ) -> Sequence[Operand]:
+        """The results of a node: constants where all operands are constant, else layers."""
+        values = [operand for operand in operands if isinstance(operand, OnnxValue)]
         if operation.op == "Shape" and values:
             first, last = operation.attributes.get("start", 0), operation.attributes.get("end")
             return [np.array(values[0].dims[first:last], np.int64)]
         if operation.op == "Size" and values:
             return [np.array(int(np.prod(values[0].dims, dtype=np.int64)))]
         if not values and not operation.domain:
-            arrays: list[Array | None] = [x for x in operands if not isinstance(x, Value)]
+            arrays: list[Array | None] = [x for x in operands if not isinstance(x, OnnxValue)]
             return computed(operation, arrays, self.model.opset)
         if not supported:
             raise Refused(self._unknown(operation))
-        step = Step(operation, operands, self.builder, self.model.opset, self.free)
+        step = OnnxStep(operation, operands, self.builder, self.model.opset, self.free)
         result = OPERATORS[operation.op].convert(step)
         step.check_attributes()
-        return [result] if isinstance(result, Value | np.ndarray) else list(result)
+        return [result] if isinstance(result, OnnxValue | np.ndarray) else list(result)
 
     def _output(self, declared: Declared) -> Door | None:
+        """The correspondence of an output; None if it was refused."""
         operand = self.operands.get(declared.name)
         if operand is None:
             return None
-        if not isinstance(operand, Value):
+        if not isinstance(operand, OnnxValue):
             self.refusals.append(Refusal(declared.name, "output", "it is a constant"))
             return None
         if isinstance(operand.kind, Masked):
@@ -262,10 +259,10 @@ class Conversion:
             operand = self.builder.plain(operand)
         return Door(declared.name, operand.node, operand.axes, operand.dims)
 
-    def _unknown(self, operation: Operation) -> str:
+    def _unknown(self, operation: OnnxOperation) -> str:
         """Why there is no layer for such nodes."""
         if operation.op in REASONS:
             return REASONS[operation.op]
         if operation.domain:
-            return f"operators of the domain {operation.domain!r} are not read"
+            return f"operators of the domain {operation.domain!r} are not supported"
         return "the operator is not supported"

@@ -14,7 +14,7 @@ from fixedpoint_nn.interchange.onnx.doors import Door
 from fixedpoint_nn.interchange.onnx.file import package
 from fixedpoint_nn.interchange.onnx.importing import any_kind
 from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals
-from fixedpoint_nn.interchange.onnx.integers.outputs import Grid
+from fixedpoint_nn.interchange.onnx.integers.outputs import GridMeaning
 from fixedpoint_nn.interchange.onnx.integers.reader import ImportedIntegers
 from fixedpoint_nn.interchange.onnx.model import OnnxError
 from fixedpoint_nn.interchange.onnx.reader import Imported
@@ -98,7 +98,7 @@ def _integers(found: ImportedIntegers, xs: Sequence[Array]) -> list[tuple[Door, 
     results = replace(found.net, net=inner)(*xs)
     several = results if isinstance(results, tuple) else (results,)
     return [
-        (door, door.filed_values(value.ints), not isinstance(door.meaning, Grid))
+        (door, door.filed_values(value.ints), not isinstance(door.meaning, GridMeaning))
         for door, value in zip(doors, several, strict=True)
     ]
 

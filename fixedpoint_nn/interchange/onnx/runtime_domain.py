@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from fixedpoint_nn.interchange.onnx.model import Model, Operation
+from fixedpoint_nn.interchange.onnx.model import OnnxModel, OnnxOperation
 from fixedpoint_nn.numerics.arrays import Array
 
 RUNTIME = "com.microsoft"
@@ -35,15 +35,16 @@ DEPENDS = (
 REASONS = dict.fromkeys(DEPENDS, "its scales depend on the data; quantise the model statically")
 
 
-def with_parts(model: Model) -> Model:
+def with_parts(model: OnnxModel) -> OnnxModel:
     """The model with such nodes expanded where that gives the same integers."""
-    operations: list[Operation] = []
+    operations: list[OnnxOperation] = []
     for operation in model.operations:
         operations += _parts(operation, model.constants) if operation.domain == RUNTIME else [operation]
     return replace(model, operations=tuple(operations))
 
 
-def _parts(node: Operation, constants: Mapping[str, Array]) -> list[Operation]:
+def _parts(node: OnnxOperation, constants: Mapping[str, Array]) -> list[OnnxOperation]:
+    """The standard nodes that compute the same as this node of ONNX Runtime's own domain."""
     if node.op in SAME:
         return [replace(node, domain="")]
     if node.op in PARTS and not node.attributes.get("channels_last"):
@@ -62,20 +63,20 @@ def _parts(node: Operation, constants: Mapping[str, Array]) -> list[Operation]:
 
 
 def _surrounded(
-    node: Operation,
+    node: OnnxOperation,
     op: str,
     groups: list[tuple[str, ...]],
     after: tuple[str, ...],
     attributes: Mapping[str, Any],
     more: tuple[str, ...] = (),
-) -> list[Operation]:
+) -> list[OnnxOperation]:
     """The operator between DequantizeLinear of each (codes, scale, zero point) and QuantizeLinear of its result."""
     made = [f"{node.outputs[0]}_real_{number}" for number in range(len(groups))]
     parts = [
-        Operation(f"{node.name}_real_{number}", "DequantizeLinear", group, (name,))
+        OnnxOperation(f"{node.name}_real_{number}", "DequantizeLinear", group, (name,))
         for number, (group, name) in enumerate(zip(groups, made, strict=True))
     ]
     result = f"{node.outputs[0]}_real"
-    parts.append(Operation(node.name, op, (*made, *more), (result,), attributes))
-    parts.append(Operation(f"{node.name}_codes", "QuantizeLinear", (result, *after), node.outputs))
+    parts.append(OnnxOperation(node.name, op, (*made, *more), (result,), attributes))
+    parts.append(OnnxOperation(f"{node.name}_codes", "QuantizeLinear", (result, *after), node.outputs))
     return parts

@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.onnx.builder import Builder
-from fixedpoint_nn.interchange.onnx.model import Operation
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.builder import GraphBuilder
+from fixedpoint_nn.interchange.onnx.model import OnnxOperation
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numerics.arrays import Array
 
-Operand = Value | Array | None
-Result = Value | Array
-Convert = Callable[["Step"], "Result | Sequence[Result]"]
+Operand = OnnxValue | Array | None
+Result = OnnxValue | Array
+Convert = Callable[["OnnxStep"], "Result | Sequence[Result]"]
 
 
 @dataclass(frozen=True)
-class Operator:
+class OperatorConverter:
     """The converter of an operator; `becomes` and `limits` are for the documentation."""
 
     convert: Convert
@@ -28,26 +28,26 @@ class Operator:
     limits: str = ""
 
 
-OPERATORS: dict[str, Operator] = {}
+OPERATORS: dict[str, OperatorConverter] = {}
 
 
 def operator(name: str, becomes: str, limits: str = "") -> Callable[[Convert], Convert]:
     """A decorator that registers the converter of an operator."""
 
     def register(convert: Convert) -> Convert:
-        OPERATORS[name] = Operator(convert, becomes, limits)
+        OPERATORS[name] = OperatorConverter(convert, becomes, limits)
         return convert
 
     return register
 
 
 @dataclass
-class Step:
+class OnnxStep:
     """An operation to convert; every attribute must be read, an unread one is refused."""
 
-    operation: Operation
+    operation: OnnxOperation
     operands: Sequence[Operand]
-    builder: Builder
+    builder: GraphBuilder
     opset: int
     free: frozenset[str]  # the file's inputs, which can be fixed as constants
     asked: set[str] = field(default_factory=set)
@@ -74,13 +74,13 @@ class Step:
         value = self.attribute(name, allowed[0])
         if value not in allowed:
             text = " or ".join(repr(one) for one in allowed)
-            raise Refused(f"its attribute {name} is {value!r}, and only {text} is read")
+            raise Refused(f"its attribute {name} is {value!r}, and only {text} is supported")
 
     def check_attributes(self) -> None:
         """Raise Refused if an attribute was not read."""
         left = [name for name in self.operation.attributes if name not in self.asked]
         if left:
-            raise Refused(f"its attribute {left[0]} is not read")
+            raise Refused(f"its attribute {left[0]} is not supported")
 
     # ---- operands -----------------------------------------------------------------------------------------
 
@@ -88,12 +88,12 @@ class Step:
         """Whether this operand is present."""
         return index < len(self.operands) and self.operands[index] is not None
 
-    def value(self, index: int, kind: str = "float") -> Value:
+    def value(self, index: int, kind: str = "float") -> OnnxValue:
         """A computed operand, of the kind "float" or `kind`, '' for any; raises Refused."""
         operand = self.operands[index] if self.given(index) else None
         if operand is None:
             raise Refused(f"its input {index} is missing")
-        if not isinstance(operand, Value):
+        if not isinstance(operand, OnnxValue):
             raise Refused(f"its input {index} is a constant, and a computed value is needed")
         if kind and operand.kind != kind:
             raise Refused(_unlike(kind, operand.kind))
@@ -111,7 +111,7 @@ class Step:
         if not self.given(index):
             return None
         operand = self.operands[index]
-        if isinstance(operand, Value):
+        if isinstance(operand, OnnxValue):
             name = self.operation.inputs[index]
             raise Refused(
                 f"its {what} ({name!r}) are computed, and must be constant", name if name in self.free else ""
@@ -130,17 +130,21 @@ class Step:
 
     # ---- results ------------------------------------------------------------------------------------------
 
-    def unary(self, layer: Any, v: Value) -> Value:
+    def unary(self, layer: Any, v: OnnxValue) -> OnnxValue:
         """The layer applied element by element."""
         return replace(v, node=self.builder.add(self.name, layer, v.node), flat=None)
 
     def made(
-        self, layer: Any, takes: Sequence[Value | str], dims: tuple[int, ...], axes: tuple[int | None, ...]
-    ) -> Value:
+        self,
+        layer: Any,
+        takes: Sequence[OnnxValue | str],
+        dims: tuple[int, ...],
+        axes: tuple[int | None, ...],
+    ) -> OnnxValue:
         """A new value by a layer."""
         names = [take if isinstance(take, str) else take.node for take in takes]
-        kind = next((take.kind for take in takes if isinstance(take, Value)), "float")
-        return Value(self.builder.add(self.name, layer, *names), dims, axes, kind)
+        kind = next((take.kind for take in takes if isinstance(take, OnnxValue)), "float")
+        return OnnxValue(self.builder.add(self.name, layer, *names), dims, axes, kind)
 
 
 def _unlike(wanted: str, given: Any) -> str:

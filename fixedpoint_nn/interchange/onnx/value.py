@@ -30,7 +30,7 @@ class Flat:
 
 
 @dataclass(frozen=True)
-class Value:
+class OnnxValue:
     """A value of the file: its node, its shape in the file, and the arrangement of its axes.
 
     `axes[i]` is the file's axis of axis i of the network's value. `axes[0]` is the batch, None if the file's value has

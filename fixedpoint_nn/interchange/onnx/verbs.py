@@ -23,10 +23,10 @@ class Unwritable(ValueError):
     """Raised for a value that a style cannot represent exactly; the message continues "it ..."."""
 
 
-Write = Callable[[Nodes, "Operands"], str]
+Write = Callable[[Nodes, "NodeOperands"], str]
 
 
-class Operands:
+class NodeOperands:
     """One node of the program, with the names of its operands."""
 
     def __init__(self, program: Program, node: Node, names: list[str]) -> None:
@@ -56,7 +56,9 @@ def written(nodes: Nodes, program: Program, names: list[str]) -> list[str]:
         elif node.op == "result":
             values.append(values[node.inputs[0]][node.attributes["index"]])
         else:
-            values.append(WRITERS[node.op](nodes, Operands(program, node, [values[i] for i in node.inputs])))
+            values.append(
+                WRITERS[node.op](nodes, NodeOperands(program, node, [values[i] for i in node.inputs]))
+            )
     return [values[place] for place in program.outputs]
 
 
@@ -73,7 +75,8 @@ def _binary(op: str) -> Write:
     return lambda nodes, x: nodes.add(op, *x.names)
 
 
-def _dot(nodes: Nodes, x: Operands) -> str:
+def _dot(nodes: Nodes, x: NodeOperands) -> str:
+    """Write a product of matrices, also of one with weights for each row."""
     if x.about["accumulator"] is not None:
         raise Unwritable(
             "has a modelled accumulator, which rounds at every step; only exact ones are written"
@@ -90,7 +93,7 @@ def _dot(nodes: Nodes, x: Operands) -> str:
 
 
 def _reduced(op: str) -> Write:
-    def write(nodes: Nodes, x: Operands) -> str:
+    def write(nodes: Nodes, x: NodeOperands) -> str:
         axis, keep = x.about["axis"], int(x.about["keepdims"])
         axes = range(len(x.sources[0].shape)) if axis is None else [axis] if isinstance(axis, int) else axis
         return nodes.add(op, x.names[0], nodes.integers(*axes), keepdims=keep)
@@ -98,17 +101,18 @@ def _reduced(op: str) -> Write:
     return write
 
 
-def _argmax(nodes: Nodes, x: Operands) -> str:
+def _argmax(nodes: Nodes, x: NodeOperands) -> str:
     places = nodes.add("ArgMax", x.names[0], axis=x.about["axis"], keepdims=0)
     return nodes.number(places)
 
 
-def _take(nodes: Nodes, x: Operands) -> str:
+def _take(nodes: Nodes, x: NodeOperands) -> str:
     ids = nodes.add("Cast", x.names[1], to=package().TensorProto.INT64)
     return nodes.add("Gather", x.names[0], ids, axis=x.about["axis"])
 
 
-def _index(nodes: Nodes, x: Operands) -> str:
+def _index(nodes: Nodes, x: NodeOperands) -> str:
+    """Write an index expression as slices, and squeezes of the axes that single indices drop."""
     index = x.about["index"]
     items = list(index) if isinstance(index, tuple) else [index]
     shape = x.sources[0].shape
@@ -130,7 +134,7 @@ def _index(nodes: Nodes, x: Operands) -> str:
     return nodes.add("Squeeze", name, nodes.integers(*gone)) if gone else name
 
 
-def _windows(nodes: Nodes, x: Operands) -> str:
+def _windows(nodes: Nodes, x: NodeOperands) -> str:
     """Windows: every tap as a slice of the padded image, concatenated."""
     about, source = x.about, x.sources[0]
     kernel, stride, dilation = about["kernel"], about["stride"], about.get("dilation", (1, 1))
@@ -160,7 +164,7 @@ def _windows(nodes: Nodes, x: Operands) -> str:
     return nodes.add("Transpose", apart, perm=[0, 1, 2, 4, 3, 5])
 
 
-def _lookup(nodes: Nodes, x: Operands) -> str:
+def _lookup(nodes: Nodes, x: NodeOperands) -> str:
     table = x.about["table"]
     codes = nodes.wrapped(nodes.times(x.names[0], table.input_format.frac_bits), 0, table.input_format.bits)
     address = nodes.add("Cast", codes, to=package().TensorProto.INT64)
@@ -168,14 +172,14 @@ def _lookup(nodes: Nodes, x: Operands) -> str:
     return nodes.add("Gather", nodes.constant(entries), address)
 
 
-def _cast(nodes: Nodes, x: Operands) -> str:
+def _cast(nodes: Nodes, x: NodeOperands) -> str:
     quantizer = x.about["quantizer"]
     if not isinstance(quantizer, Quantizer):
         raise Unwritable("rounds activations channel by channel, which is not written")
     return nodes.cast(x.names[0], quantizer)
 
 
-def _zeros(nodes: Nodes, x: Operands) -> str:
+def _zeros(nodes: Nodes, x: NodeOperands) -> str:
     """Zeros for every sample of the source."""
     batch = nodes.part(nodes.add("Shape", x.names[0]), 0, 0, 1)
     shape = nodes.add("Concat", batch, nodes.integers(*x.node.shape[1:]), axis=0)

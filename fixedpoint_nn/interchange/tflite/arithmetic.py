@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.interchange.affine.centred import Scaled
-from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact, whole
+from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, fixed_constant, integer_format
 from fixedpoint_nn.interchange.affine.joining import RescaledProduct, RescaledSum
 from fixedpoint_nn.interchange.affine.multiplier import multiplied, quantized_multiplier
 from fixedpoint_nn.interchange.affine.rescale import Lookup
 from fixedpoint_nn.interchange.affine.rescaling import fitted, rescaled_twice
-from fixedpoint_nn.interchange.tflite.model import Tensor
-from fixedpoint_nn.interchange.tflite.step import Made, Step, Value
+from fixedpoint_nn.interchange.tflite.model import TfliteTensor
+from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep, TfliteValue
 from fixedpoint_nn.layers.structure import Layer, Sequential
 from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.value_table import ValueTable
@@ -23,17 +23,18 @@ from fixedpoint_nn.numerics.value_table import ValueTable
 LEFT_SHIFTS = {"int8": 20, "int16": 15}
 
 
-def add(step: Step) -> Made:
+def add(step: TfliteStep) -> Made:
     """Convert ADD: operands times 2**20 (for 16 bits 2**15), rescaled to twice the larger scale, added, rescaled."""
     return _sum(step, 1)
 
 
-def subtract(step: Step) -> Made:
+def subtract(step: TfliteStep) -> Made:
     """Convert SUB: ADD with the second operand negated."""
     return _sum(step, -1)
 
 
-def _sum(step: Step, sign: int) -> Made:
+def _sum(step: TfliteStep, sign: int) -> Made:
+    """Convert ADD or SUB (`sign` -1): both operands scaled to twice the larger scale, added, and rescaled."""
     pair, output = _operands(step), step.output()
     dtype = step.same_type(pair.first.tensor, pair.second_tensor, output)
     up = LEFT_SHIFTS[dtype]
@@ -52,7 +53,11 @@ def _sum(step: Step, sign: int) -> Made:
         ints = np.vectorize(lambda code: multiplied(int(code) << up, m, shift), otypes=[np.int64])(
             pair.integers()
         )
-        right, right_range, fixed = None, (min(int(ints.min()), 0), max(int(ints.max()), 0)), constant(ints)
+        right, right_range, fixed = (
+            None,
+            (min(int(ints.min()), 0), max(int(ints.max()), 0)),
+            fixed_constant(ints),
+        )
     signs = (sign, 1) if pair.swapped else (1, sign)
     sums = _added(_signed(left_range, signs[0]), _signed(right_range, signs[1]))
     real = twice / (float(1 << up) * output.scale)
@@ -62,7 +67,7 @@ def _sum(step: Step, sign: int) -> Made:
     return Made(RescaledSum(rescale, left, right, fixed, signs), pair.takes, codes)
 
 
-def _add_by_shifts(step: Step, pair: Pair, output: Tensor, sign: int) -> Made:
+def _add_by_shifts(step: TfliteStep, pair: OperandPair, output: TfliteTensor, sign: int) -> Made:
     """ADD of 16-bit values whose scales are powers of two: one is shifted right, then they are added."""
     if pair.second is None or pair.first.shape != pair.second.shape:
         raise Unsuited("adds 16-bit values of different shapes by shifts")
@@ -90,7 +95,7 @@ def _added(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
     return a[0] + b[0], a[1] + b[1]
 
 
-def mul(step: Step) -> Made:
+def mul(step: TfliteStep) -> Made:
     """Convert MUL: the exact product, rescaled."""
     pair, output = _operands(step), step.output()
     step.same_type(pair.first.tensor, pair.second_tensor, output)
@@ -102,21 +107,21 @@ def mul(step: Step) -> Made:
         np.float32(pair.first.tensor.scale) * np.float32(pair.second_tensor.scale) / np.float32(output.scale)
     )
     rescale = rescaled_twice(float(scale), sums, codes, step.name)
-    fixed = None if pair.second else constant(pair.integers())
+    fixed = None if pair.second else fixed_constant(pair.integers())
     return Made(RescaledProduct(rescale, exact(*sums, f"{step.name}.product"), fixed), pair.takes, codes)
 
 
 @dataclass(frozen=True)
-class Pair:
+class OperandPair:
     """Two operands; the second may be a constant."""
 
-    first: Value
-    second: Value | None
-    second_tensor: Tensor
+    first: TfliteValue
+    second: TfliteValue | None
+    second_tensor: TfliteTensor
     swapped: bool = False  # the operator's first operand is `second`
 
     @property
-    def takes(self) -> tuple[Value, ...]:
+    def takes(self) -> tuple[TfliteValue, ...]:
         """The computed operands."""
         return (self.first,) if self.second is None else (self.first, self.second)
 
@@ -130,7 +135,7 @@ class Pair:
         ints = self.integers()
         return min(int(ints.min()), 0), max(int(ints.max()), 0)
 
-    def powers_of_two(self, output: Tensor) -> bool:
+    def powers_of_two(self, output: TfliteTensor) -> bool:
         """Whether all scales are powers of two."""
         return all(
             np.frexp(scale)[0] == 0.5
@@ -138,27 +143,27 @@ class Pair:
         )
 
 
-def _operands(step: Step) -> Pair:
+def _operands(step: TfliteStep) -> OperandPair:
     """The operands, a computed one first."""
     tensors = step.tensor(0), step.tensor(1)
     values = [place for place in (0, 1) if tensors[place].data is None]
     if not values:
-        raise Unsuited("joins two constants")
+        raise Unsuited("combines two constants")
     shapes = tensors[0].shape, tensors[1].shape
     try:
         joined = np.broadcast_shapes(*shapes)
     except ValueError:
         joined = ()
     if joined != step.output().shape:
-        raise Unsuited(f"joins the shapes {shapes[0]} and {shapes[1]}, and declares {step.output().shape}")
+        raise Unsuited(f"combines the shapes {shapes[0]} and {shapes[1]}, and declares {step.output().shape}")
     first = step.value(values[0])
     if len(values) == 2:
         second = step.value(1)
         if len(first.tensor.shape) != len(second.tensor.shape):
             raise Unsuited(
-                f"joins the shapes {first.tensor.shape} and {second.tensor.shape}, of different numbers of axes"
+                f"combines the shapes {first.tensor.shape} and {second.tensor.shape}, of different numbers of axes"
             )
-        return Pair(first, second, second.tensor)
+        return OperandPair(first, second, second.tensor)
     other = step.constant(1 - values[0])
     if len(other.scales) != 1 or len(other.zeros) > 1 or not other.scale > 0 or other.data is None:
         raise Unsuited(f"has the constant {other.name!r} with {len(other.scales)} scales, and one is needed")
@@ -172,10 +177,12 @@ def _operands(step: Step) -> Pair:
         raise Unsuited(
             f"has the constant {other.name!r} of shape {other.shape}, and the first axis is a batch of 1"
         )
-    return Pair(first, None, other, swapped=values[0] == 1)
+    return OperandPair(first, None, other, swapped=values[0] == 1)
 
 
-def _addend(step: Step, x: Value, real: float, up: int, side: str) -> tuple[Layer, tuple[int, int]]:
+def _addend(
+    step: TfliteStep, x: TfliteValue, real: float, up: int, side: str
+) -> tuple[Layer, tuple[int, int]]:
     """(layer of x * 2**up * real, rounded twice; its range); a table for 8 bits."""
     m, shift = quantized_multiplier(real)
     ends = multiplied(x.low << up, m, shift), multiplied(x.high << up, m, shift)
@@ -185,11 +192,11 @@ def _addend(step: Step, x: Value, real: float, up: int, side: str) -> tuple[Laye
             "addend",
             lambda code: multiplied(min(max(code, x.low), x.high) << up, m, shift),
             x.format,
-            whole(*ends),
+            integer_format(*ends),
             name,
         )
         return Lookup(table), ends
-    format = whole(*ends)  # which holds every result, so nothing is clipped
+    format = integer_format(*ends)  # which holds every result, so nothing is clipped
     shifted = rescaled_twice(real, (x.low << up, x.high << up), (format.int_min, format.int_max), name)
     scaled: Any = Sequential(shifted=Scaled(up), rescale=shifted)
     return scaled, ends

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, whole
+from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, integer_format
 from fixedpoint_nn.interchange.affine.gemmlowp import SHORT
 from fixedpoint_nn.interchange.affine.multiplier import (
     multiplied,
@@ -24,8 +24,8 @@ from fixedpoint_nn.interchange.tflite.step import (
     RELU6,
     RELU_N1_TO_1,
     Made,
-    Step,
-    Value,
+    TfliteStep,
+    TfliteValue,
     activation_range,
 )
 from fixedpoint_nn.numerics.value_table import ValueTable
@@ -33,10 +33,10 @@ from fixedpoint_nn.numerics.value_table import ValueTable
 RELU_0_TO_1 = -1
 
 
-def rectified(activation: int) -> Callable[[Step], Made]:
+def rectified(activation: int) -> Callable[[TfliteStep], Made]:
     """The converter of RELU, RELU6, RELU_N1_TO_1 or RELU_0_TO_1: a rescaling, clamped to the activation's range."""
 
-    def convert(step: Step) -> Made:
+    def convert(step: TfliteStep) -> Made:
         x, output = step.value(0), step.output()
         step.same_type(x.tensor, output)
         if activation == RELU_0_TO_1:
@@ -49,13 +49,14 @@ def rectified(activation: int) -> Callable[[Step], Made]:
     return convert
 
 
-def requantize(step: Step) -> Made:
+def requantize(step: TfliteStep) -> Made:
     """Convert QUANTIZE of integers: to another scale, zero point or width."""
     x, output = step.value(0), step.output()
     return _rescaled(step, x, x.tensor.scale / output.scale, output.centred)
 
 
-def _rescaled(step: Step, x: Value, real: float, codes: tuple[int, int]) -> Made:
+def _rescaled(step: TfliteStep, x: TfliteValue, real: float, codes: tuple[int, int]) -> Made:
+    """x * real, rounded as TFLite does: by a table of 8-bit codes, or by the multiplier for 16 bits."""
     if x.tensor.dtype == "int16":
         return Made(rescaled_twice(real, x.range, codes, step.name), (x,), codes)
     m, shift = quantized_multiplier(real)
@@ -66,13 +67,13 @@ def _rescaled(step: Step, x: Value, real: float, codes: tuple[int, int]) -> Made
         "rescale",
         lambda code: min(max(multiplied(code, m, shift), low), high),
         x.format,
-        whole(*codes),
+        integer_format(*codes),
         step.name,
     )
     return Made(Lookup(table), (x,), codes)
 
 
-def leaky_relu(step: Step) -> Made:
+def leaky_relu(step: TfliteStep) -> Made:
     """Convert LEAKY_RELU: one multiplier for each sign."""
     x, output = step.value(0), step.output()
     dtype = step.same_type(x.tensor, output)
@@ -88,7 +89,7 @@ def leaky_relu(step: Step) -> Made:
     return _tabulated(step, x, lambda code: multiplied(code, *pair[code < 0]))
 
 
-def hard_swish(step: Step) -> Made:
+def hard_swish(step: TfliteStep) -> Made:
     """Convert HARD_SWISH: x * relu6(x + 3) / 6 in 16-bit integers."""
     x, output = step.value(0), step.output()
     _eight_bits(step, x)
@@ -120,28 +121,28 @@ def _short(real: float) -> tuple[int, int]:
     return (min((m + (1 << 15)) >> 16, (1 << 15) - 1), shift)
 
 
-def _eight_bits(step: Step, x: Value) -> None:
+def _eight_bits(step: TfliteStep, x: TfliteValue) -> None:
     if step.same_type(x.tensor, step.output()) != "int8":
         raise Unsuited("has 16-bit activations, and 8 bits are supported")
 
 
-def _tabulated(step: Step, x: Value, function: Callable[[int], int]) -> Made:
+def _tabulated(step: TfliteStep, x: TfliteValue, function: Callable[[int], int]) -> Made:
     """The table of a function of centred codes, saturated."""
     low, high = codes = step.output().centred
     table = ValueTable.of(
         step.operator.kind.lower(),
         lambda code: min(max(function(code), low), high),
         x.format,
-        whole(*codes),
+        integer_format(*codes),
         step.name,
     )
     return Made(Lookup(table), (x,), codes)
 
 
-def curve(name: str, function: Callable[[Any], Any]) -> Callable[[Step], Made]:
+def curve(name: str, function: Callable[[Any], Any]) -> Callable[[TfliteStep], Made]:
     """The converter of a real function, computed in float32, to a table of 8-bit codes."""
 
-    def convert(step: Step) -> Made:
+    def convert(step: TfliteStep) -> Made:
         x, output = step.value(0), step.output()
         if step.same_type(x.tensor, output) != "int8":
             return CURVES16[step.operator.kind](step)
@@ -152,7 +153,8 @@ def curve(name: str, function: Callable[[Any], Any]) -> Callable[[Step], Made]:
     return convert
 
 
-def _table(step: Step, x: Value, name: str, function: Callable[[Any], Any]) -> ValueTable:
+def _table(step: TfliteStep, x: TfliteValue, name: str, function: Callable[[Any], Any]) -> ValueTable:
+    """The table of a real function over all codes of x, computed in float32 as TFLite does."""
     output, f = step.output(), x.format
     centred = np.arange(f.int_min, f.int_max + 1).astype(np.float32)
     real = function((np.float32(x.tensor.scale) * centred).astype(np.float64)).astype(np.float32)
@@ -160,7 +162,9 @@ def _table(step: Step, x: Value, name: str, function: Callable[[Any], Any]) -> V
         steps = round_away(real * (np.float32(1) / np.float32(output.scale)))
     low, high = output.centred
     values = np.clip(steps.astype(np.float64), low, high).astype(np.int64)
-    table = ValueTable.of(name, lambda code: int(values[code - f.int_min]), f, whole(low, high), step.name)
+    table = ValueTable.of(
+        name, lambda code: int(values[code - f.int_min]), f, integer_format(low, high), step.name
+    )
     return table
 
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Conversion of a TFLite `Model` to a quantised network, operator by operator."""
+"""Conversion of a TFLite `TfliteModel` to a quantised network, operator by operator."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from math import prod
 from typing import Any
@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.interchange.affine.centred import Shifted
-from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, whole
+from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, integer_format
 from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
 from fixedpoint_nn.interchange.tflite.file import read
-from fixedpoint_nn.interchange.tflite.model import Model, Operator, Tensor
+from fixedpoint_nn.interchange.tflite.model import TfliteModel, TfliteOperator, TfliteTensor
 from fixedpoint_nn.interchange.tflite.operators import OPERATORS
-from fixedpoint_nn.interchange.tflite.step import Made, Step, Value, checked
+from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep, TfliteValue, checked
+from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from fixedpoint_nn.layers.activation import Argmax
 from fixedpoint_nn.layers.graph import Graph, Node
 from fixedpoint_nn.network.quantized import Quantized
@@ -29,14 +30,6 @@ MOST_IMAGES, MOST_VALUES = 64, 1 << 23  # samples at a time, and values of one l
 MOST = {"products": 1 << 35, "values": 1 << 28, "entries of tables": 1 << 23}  # for one sample
 
 
-class UnsupportedModel(ValueError):
-    """Raised for a model with operators that cannot be converted exactly; message and `refusals` name all of them."""
-
-    def __init__(self, message: str, refusals: Sequence[str] = ()) -> None:
-        super().__init__(message)
-        self.refusals = tuple(refusals) or (message,)
-
-
 def from_tflite(source: str | os.PathLike[str] | bytes, *, softmax: bool = True) -> Quantized:
     """The quantised network of a TFLite file (its path or its bytes), with the integers of TFLite's reference kernels.
 
@@ -46,16 +39,16 @@ def from_tflite(source: str | os.PathLike[str] | bytes, *, softmax: bool = True)
 
     >>> fixed = from_tflite("model.tflite", softmax=False)  # doctest: +SKIP
     """
-    return Conversion(read(source), softmax).network()
+    return TfliteConversion(read(source), softmax).network()
 
 
-class Conversion:
+class TfliteConversion:
     """The state of one conversion: nodes, values, and refusals so far."""
 
-    def __init__(self, model: Model, softmax: bool = True) -> None:
+    def __init__(self, model: TfliteModel, softmax: bool = True) -> None:
         self.model, self.softmax = model, softmax
         self.parts: dict[str, Node] = {}
-        self.values: dict[int, Value] = {}
+        self.values: dict[int, TfliteValue] = {}
         self.problems: list[str] = []
         self.spent = dict.fromkeys(MOST, 0)
         self.index_only = False  # the model returns the argmax
@@ -68,12 +61,7 @@ class Conversion:
         for operator in operators:
             self._convert(operator)
         if self.problems:
-            count = len(self.problems)
-            listed = "; ".join(self.problems)
-            raise UnsupportedModel(
-                f"the model has {count} operator{'s' * (count > 1)} that cannot be converted exactly: {listed}",
-                self.problems,
-            )
+            raise UnsupportedModel.of("operator", self.problems)
         if result.index not in self.values:
             raise UnsupportedModel(f"the model's output {result.name!r} is computed by none of its operators")
         value = self.values[result.index]
@@ -84,7 +72,7 @@ class Conversion:
         largest = max(prod(value.shape) for value in self.values.values())
         return Quantized(Graph(self.parts), quantizer, min(max(MOST_VALUES // largest, 1), MOST_IMAGES))
 
-    def _input(self, operators: list[Operator]) -> Tensor:
+    def _input(self, operators: list[TfliteOperator]) -> TfliteTensor:
         """The model's quantised input tensor; a QUANTIZE of floats before it becomes the input quantizer."""
         source = self._only("input", self.model.inputs)
         if source.dtype == "float32":
@@ -98,11 +86,11 @@ class Conversion:
             source = self.model.tensors[first[0].outputs[0]]
         self._checked("input", source)
         low, high = source.centred
-        self.values[source.index] = Value("input", source, low, high)
+        self.values[source.index] = TfliteValue("input", source, low, high)
         self.parts["input"] = Node(Shifted(-source.zero, exact(low, high, "input.centred")), ("x",))
         return source
 
-    def _output(self, operators: list[Operator]) -> Tensor:
+    def _output(self, operators: list[TfliteOperator]) -> TfliteTensor:
         """The model's quantised output tensor; a DEQUANTIZE after it is omitted."""
         result = self._only("output", self.model.outputs)
         if result.dtype == "float32":
@@ -123,7 +111,7 @@ class Conversion:
                 result = self.model.tensors[last[0].inputs[0]]
         return self._checked("output", result)
 
-    def _largest(self, operators: list[Operator], result: Tensor) -> Tensor:
+    def _largest(self, operators: list[TfliteOperator], result: TfliteTensor) -> TfliteTensor:
         """The operand of an ARG_MAX at the end."""
         last = [operator for operator in operators if result.index in operator.outputs]
         if [operator.kind for operator in last] != ["ARG_MAX"] or len(last[0].inputs) != 2:
@@ -145,38 +133,39 @@ class Conversion:
         self.index_only = True
         return source
 
-    def _only(self, what: str, places: tuple[int, ...]) -> Tensor:
+    def _only(self, what: str, places: tuple[int, ...]) -> TfliteTensor:
         if len(places) != 1:
             raise UnsupportedModel(f"the model has {len(places)} {what}s, and one is supported")
         return self.model.tensors[places[0]]
 
     @staticmethod
-    def _checked(what: str, tensor: Tensor) -> Tensor:
+    def _checked(what: str, tensor: TfliteTensor) -> TfliteTensor:
         try:
             return checked(tensor, ("int8", "int16", "uint8"))
         except Unsuited as reason:
             raise UnsupportedModel(f"the model's {what} {reason}") from None
 
-    def _convert(self, operator: Operator) -> None:
+    def _convert(self, operator: TfliteOperator) -> None:
+        """Add the layer of one operator, or record why it is refused."""
         name = part_name(operator)
-        step = Step(name, operator, self.model.tensors, self.values)
-        convert: Callable[[Step], Made] | None = OPERATORS.get(operator.kind)
+        step = TfliteStep(name, operator, self.model.tensors, self.values)
+        convert: Callable[[TfliteStep], Made] | None = OPERATORS.get(operator.kind)
         try:
             if convert is None:
                 raise Unsuited("is an operator that is not supported")
             output = step.output()
             if output.index in self.values:
-                raise Unsuited(f"gives {output.name!r}, which has a value already")
+                raise Unsuited(f"gives {output.name!r}, which an earlier operator computes already")
             made = convert(step)
             self._spend(step, made, output)
             self._compare(made, output)
-            self.values[output.index] = Value(name, output, *made.range)
+            self.values[output.index] = TfliteValue(name, output, *made.range)
             self._add(name, made.layer, made.takes)
         except Unsuited as reason:
             self.problems.append(f"{operator.kind} {self._label(operator)} {reason}")
             self._assume(operator)
 
-    def _spend(self, step: Step, made: Made, output: Tensor) -> None:
+    def _spend(self, step: TfliteStep, made: Made, output: TfliteTensor) -> None:
         """Add a layer's work and table entries to the totals; raise if a limit is exceeded."""
         values = prod(output.shape) + sum(prod(value.shape) for value in made.takes)
         for what, spent in (
@@ -190,23 +179,23 @@ class Conversion:
                     f"the model has more than {MOST[what]} {what}, up to its layer {step.name!r}"
                 )
 
-    def _label(self, operator: Operator) -> str:
+    def _label(self, operator: TfliteOperator) -> str:
         names = [self.model.tensors[place].name for place in operator.outputs if place != -1]
         return repr(names[0]) if names else f"number {operator.index}"
 
-    def _assume(self, operator: Operator) -> None:
+    def _assume(self, operator: TfliteOperator) -> None:
         """Assume the declared outputs of a refused operator, so that later operators are checked, too."""
         for place in operator.outputs:
             if place != -1 and place not in self.values:
                 tensor = self.model.tensors[place]
                 if tensor.dtype in ("int8", "int16") and abs(tensor.zero) < 1 << 15:
-                    self.values[place] = Value("", tensor, *tensor.centred)
+                    self.values[place] = TfliteValue("", tensor, *tensor.centred)
 
-    def _add(self, name: str, layer: Any, takes: tuple[Value, ...]) -> None:
+    def _add(self, name: str, layer: Any, takes: tuple[TfliteValue, ...]) -> None:
         self.parts[name] = Node(layer, tuple(value.name for value in takes))
 
     @staticmethod
-    def _compare(made: Made, output: Tensor) -> None:
+    def _compare(made: Made, output: TfliteTensor) -> None:
         """Raise unless the layer, applied to zeros, yields the declared shape."""
         zeros = [
             FixedArray.from_ints(np.zeros((1, *value.shape), np.int64), value.format) for value in made.takes
@@ -217,10 +206,10 @@ class Conversion:
             raise Unsuited(f"cannot be computed: {error}") from None
         if result.shape != output.shape:
             raise Unsuited(f"declares an output of shape {output.shape}, and gives {result.shape}")
-        assert result.format == whole(*made.range), (result.format, made.range)
+        assert result.format == integer_format(*made.range), (result.format, made.range)
 
 
-def part_name(operator: Operator) -> str:
+def part_name(operator: TfliteOperator) -> str:
     """The name of an operator's layer."""
     return f"{operator.kind.lower()}_{operator.index}".replace(" ", "_").replace(".", "_")
 

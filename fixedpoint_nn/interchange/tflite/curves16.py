@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fixedpoint_nn.interchange.affine.constants import Unsuited, whole
+from fixedpoint_nn.interchange.affine.constants import Unsuited, integer_format
 from fixedpoint_nn.interchange.affine.rescale import Lookup
-from fixedpoint_nn.interchange.tflite.model import Tensor
-from fixedpoint_nn.interchange.tflite.step import Made, Step
+from fixedpoint_nn.interchange.tflite.model import TfliteTensor
+from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep
 from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.value_table import ValueTable
@@ -29,27 +29,27 @@ POINTS = _points()
 CODES = np.arange(-(1 << 15), 1 << 15)
 
 
-def logistic(step: Step) -> Made:
+def logistic(step: TfliteStep) -> Made:
     """Convert LOGISTIC of 16 bits; the output is in units of 2**-15."""
     return _curve(step, "logistic", _logistic(_scaled(step, 0)))
 
 
-def tanh(step: Step) -> Made:
+def tanh(step: TfliteStep) -> Made:
     """Convert TANH of 16 bits: 2 * logistic(2 * x) - 1, in units of 2**-15."""
     return _curve(step, "tanh", _tanh(_scaled(step, 1)))
 
 
-def _curve(step: Step, name: str, codes: Ints) -> Made:
+def _curve(step: TfliteStep, name: str, codes: Ints) -> Made:
     x, output = step.value(0), step.output()
     if output.dtype != "int16" or np.frexp(output.scale) != (0.5, -14):
         raise Unsuited(f"has the output scale {output.scale}, and TFLite's has 2**-15")
-    f, landing = x.format, whole(-(1 << 15), (1 << 15) - 1)
+    f, landing = x.format, integer_format(-(1 << 15), (1 << 15) - 1)
     inside = codes[f.int_min + (1 << 15) : f.int_max + 1 + (1 << 15)]
     table = ValueTable(name, f, Quantizer(landing, name=step.name), tuple(inside.tolist()))
     return Made(Lookup(table), (x,), output.centred)
 
 
-def _scaled(step: Step, most: int) -> Ints:
+def _scaled(step: TfliteStep, most: int) -> Ints:
     """Every code at the scale of the points, 1/12288.
 
     A scale that is a power of two, up to 2**`most` above 2**-12, is applied exactly, any other with 15 bits."""
@@ -58,7 +58,8 @@ def _scaled(step: Step, most: int) -> Ints:
     return (CODES * multiplier + half) >> shift
 
 
-def _multiplier(x: Tensor, most: int) -> tuple[int, int]:
+def _multiplier(x: TfliteTensor, most: int) -> tuple[int, int]:
+    """(multiplier, right shift) of the input of TFLite's 16-bit tables of sigmoid and tanh."""
     power = np.log2(np.float32(x.scale))
     nearest = np.round(power)
     up = 12 + int(nearest)
@@ -91,4 +92,4 @@ def _tanh(codes: Ints) -> Ints:
     return np.where(codes >= 0, line - (1 << 23) + (1 << 7), -line + (1 << 23) + (1 << 7) - 1) >> 8
 
 
-CURVES16: dict[str, Callable[[Step], Made]] = {"LOGISTIC": logistic, "TANH": tanh}
+CURVES16: dict[str, Callable[[TfliteStep], Made]] = {"LOGISTIC": logistic, "TANH": tanh}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Reading a .tflite file into a `Model`, in time and memory proportional to its size, even if it is malicious.
+"""Reading a .tflite file into a `TfliteModel`, in time and memory proportional to its size, even if it is malicious.
 
 Offsets in a flatbuffer can point anywhere, so a short file can describe a very long one. Every element read is
 therefore deducted from a budget, which a valid file cannot exhaust.
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.tflite.model import Model, Operator, Tensor
+from fixedpoint_nn.interchange.tflite.model import TfliteModel, TfliteOperator, TfliteTensor
 from fixedpoint_nn.interchange.tflite.options import OPTIONS
 
 IDENTIFIER = b"TFL3"
@@ -62,7 +62,7 @@ def schema() -> Any:
     return tflite
 
 
-def read(source: str | os.PathLike[str] | bytes) -> Model:
+def read(source: str | os.PathLike[str] | bytes) -> TfliteModel:
     """The model in a file (its path or its bytes); raises TfliteError."""
     if isinstance(source, bytes | bytearray | memoryview):
         blob, what = bytes(source), f"the model of {len(source)} bytes"
@@ -97,7 +97,7 @@ class Reader:
             if isinstance(number, int)
         }
 
-    def model(self) -> Model:
+    def model(self) -> TfliteModel:
         """The file's first graph."""
         model = self.readers.Model.GetRootAs(self.blob, 0)
         if model.SubgraphsLength() < 1:
@@ -114,7 +114,7 @@ class Reader:
             for place in (*operator.inputs, *operator.outputs, *operator.intermediates):
                 if place != -1:
                     self.check(place, tensors)
-        return Model(tensors, operators, tuple(map(int, inputs)), tuple(map(int, outputs)))
+        return TfliteModel(tensors, operators, tuple(map(int, inputs)), tuple(map(int, outputs)))
 
     def each(self, count: int, read: Callable[[int], Any]) -> tuple[Any, ...]:
         """`read(i)` for every element of a vector, deducted from the budget."""
@@ -125,10 +125,10 @@ class Reader:
         """Deduct elements from the budget; raises TfliteError when it is exhausted."""
         self.budget -= elements
         if self.budget < 0:
-            raise TfliteError("it describes more than it holds")
+            raise TfliteError("it describes more data than it holds")
 
     @staticmethod
-    def check(place: int, tensors: tuple[Tensor, ...]) -> None:
+    def check(place: int, tensors: tuple[TfliteTensor, ...]) -> None:
         """Raise TfliteError for an index of a missing tensor."""
         if not 0 <= place < len(tensors):
             raise TfliteError(f"it names tensor {place}, and there are {len(tensors)}")
@@ -146,7 +146,7 @@ class Reader:
         name = self.names.get(number, f"operator {number}")
         return f"CUSTOM {self.text(code.CustomCode())}" if name == "CUSTOM" else name
 
-    def tensor(self, model: Any, index: int, tensor: Any) -> Tensor:
+    def tensor(self, model: Any, index: int, tensor: Any) -> TfliteTensor:
         """A tensor with its quantisation and, if it is a constant, its data."""
         name = self.text(tensor.Name())
         shape = tuple(int(size) for size in self.each(tensor.ShapeLength(), tensor.Shape))
@@ -166,7 +166,7 @@ class Reader:
             if not all(np.isfinite(scale) and scale >= 0 for scale in scales):
                 raise TfliteError(f"tensor {name!r} has a scale that is no positive number")
         data = self.data(model, tensor.Buffer(), dtype, shape, name)
-        return Tensor(
+        return TfliteTensor(
             index,
             name,
             shape,
@@ -194,12 +194,12 @@ class Reader:
         values = np.frombuffer(np.asarray(raw, np.uint8).tobytes(), np.dtype(dtype).newbyteorder("<"))
         return values.astype(dtype).reshape(shape)
 
-    def operator(self, index: int, operator: Any, kinds: tuple[str, ...]) -> Operator:
+    def operator(self, index: int, operator: Any, kinds: tuple[str, ...]) -> TfliteOperator:
         """An operator with its tensors and options."""
         code = operator.OpcodeIndex()
         if not 0 <= code < len(kinds):
             raise TfliteError(f"operator {index} has the code {code}, and there are {len(kinds)}")
-        return Operator(
+        return TfliteOperator(
             index,
             kinds[code],
             tuple(int(i) for i in self.each(operator.InputsLength(), operator.Inputs)),

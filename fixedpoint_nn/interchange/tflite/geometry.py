@@ -8,8 +8,8 @@ from math import prod
 from typing import Any
 
 from fixedpoint_nn.interchange.affine.constants import Unsuited
-from fixedpoint_nn.interchange.tflite.step import Step
-from fixedpoint_nn.layers.padding import resolve
+from fixedpoint_nn.interchange.tflite.step import TfliteStep
+from fixedpoint_nn.layers.padding import padding_pairs
 from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
 
 MOST_PRODUCTS = 1 << 31  # of one layer and one sample
@@ -25,7 +25,7 @@ def padding_of(
     if min(stride) < 1 or min(kernel) < 1 or options["Padding"] not in RULES:
         raise Unsuited(f"has the stride {stride}, the kernel {kernel} and the padding {options['Padding']}")
     rule = RULES[options["Padding"]]
-    padding = resolve(rule, (1, *image, 1), kernel, stride)
+    padding = padding_pairs(rule, (1, *image, 1), kernel, stride)
     if rule == "same":
         size = -(-image[0] // stride[0]), -(-image[1] // stride[1])
     else:
@@ -35,7 +35,7 @@ def padding_of(
     return stride, padding, size
 
 
-def check_work(step: Step, shape: tuple[int, ...], taps: int, most: int = MOST_PRODUCTS) -> None:
+def check_work(step: TfliteStep, shape: tuple[int, ...], taps: int, most: int = MOST_PRODUCTS) -> None:
     """Raise Unsuited unless the output has this shape, and count the products within the limit."""
     output = step.output()
     if prod(output.shape) != prod(shape):

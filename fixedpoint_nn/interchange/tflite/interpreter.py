@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.tflite.convert import Conversion, part_name
+from fixedpoint_nn.interchange.tflite.convert import TfliteConversion, part_name
 from fixedpoint_nn.interchange.tflite.file import TfliteError, read
-from fixedpoint_nn.network.quantized import taken
+from fixedpoint_nn.network.quantized import fixed_samples
 from fixedpoint_nn.numerics.arrays import Array
 
 JUDGE = "LiteRT's interpreter with reference kernels"
@@ -23,7 +23,7 @@ def tensors(path: str | os.PathLike[str], xs: Sequence[Array]) -> Iterator[tuple
     """(name, theirs, ours, exact) of each operator's output, and of the model's output."""
     (x,) = xs
     model = read(path)
-    conversion = Conversion(model)
+    conversion = TfliteConversion(model)
     network = conversion.network()
     graph: Any = network.net
     places = {
@@ -35,7 +35,7 @@ def tensors(path: str | os.PathLike[str], xs: Sequence[Array]) -> Iterator[tuple
     if model.tensors[output].dtype != "float32":
         places[output] = "output"
     theirs = _interpreted(Path(path), x, list(places))
-    results = replace(graph, outputs=tuple(places.values()))(taken(network, x))
+    results = replace(graph, outputs=tuple(places.values()))(fixed_samples(network, x))
     ours = results if isinstance(results, tuple) else (results,)
     for (index, part), value in zip(places.items(), ours, strict=True):
         tensor = model.tensors[index]
@@ -44,6 +44,7 @@ def tensors(path: str | os.PathLike[str], xs: Sequence[Array]) -> Iterator[tuple
 
 
 def _interpreted(path: Path, x: Array, places: list[int]) -> dict[int, Array]:
+    """The values of these tensors by TFLite's interpreter with its reference kernels, for all samples."""
     try:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
     except ImportError:

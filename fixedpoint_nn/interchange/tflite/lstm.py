@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact, whole
+from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, fixed_constant, integer_format
 from fixedpoint_nn.interchange.affine.gemmlowp import SHORT
 from fixedpoint_nn.interchange.affine.lstm import IntegerLSTM, Share
 from fixedpoint_nn.interchange.affine.rescale import Clamp, Rescale
 from fixedpoint_nn.interchange.affine.rescaling import rescaled_twice
 from fixedpoint_nn.interchange.affine.sums import sums_of
-from fixedpoint_nn.interchange.tflite.model import Tensor
+from fixedpoint_nn.interchange.tflite.model import TfliteTensor
 from fixedpoint_nn.interchange.tflite.products import weights_of
-from fixedpoint_nn.interchange.tflite.step import Made, Step, checked
+from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep, checked
 from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.qformat import UQ, Q, QFormat
@@ -36,7 +36,7 @@ WIDER = (-(1 << 16), (1 << 16) - 1)  # values beyond saturate 16 bits, whatever 
 CODES = (-(1 << 15), (1 << 15) - 1)
 
 
-def lstm(step: Step) -> Made:
+def lstm(step: TfliteStep) -> Made:
     """Convert UNIDIRECTIONAL_SEQUENCE_LSTM: one layer over all time steps, from a state of zeros."""
     x, output = step.value(0), step.output()
     state, cell = _checked(step, output)
@@ -57,7 +57,7 @@ def lstm(step: Step) -> Made:
         ),
         "cell": Quantizer(cells, Rounding.FLOOR, Overflow.SATURATE, f"{step.name}.cell"),
         "state": exact(*output.centred, f"{step.name}.state"),
-        "one": constant(np.asarray((1 << 15) - 1), 15) if coupled else None,
+        "one": fixed_constant(np.asarray((1 << 15) - 1), 15) if coupled else None,
     }
     if step.options["CellClip"] > 0:
         most = int(
@@ -80,7 +80,7 @@ def lstm(step: Step) -> Made:
     return Made(layer, (x,), output.centred)
 
 
-def _checked(step: Step, output: Tensor) -> tuple[Tensor, Tensor]:
+def _checked(step: TfliteStep, output: TfliteTensor) -> tuple[TfliteTensor, TfliteTensor]:
     """(state tensor, cell tensor); raises Unsuited for unsupported options."""
     x = step.value(0)
     if step.same_type(x.tensor, output) != "int8" or len(x.shape) != 2:
@@ -112,10 +112,10 @@ def _checked(step: Step, output: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _share(
-    step: Step,
+    step: TfliteStep,
     gates: list[int],
     place: int,
-    source: Tensor,
+    source: TfliteTensor,
     values: tuple[int, int],
     n: int,
     codes: tuple[int, int],
@@ -139,21 +139,21 @@ def _share(
     sums = sums_of(matrix, added, *values)
     name = f"{step.name}.{'input' if bias is not None else 'state'}"
     return Share(
-        constant(matrix.T),
-        None if added is None else constant(added),
+        fixed_constant(matrix.T),
+        None if added is None else fixed_constant(added),
         exact(*sums, f"{name}.sum"),
         rescaled_twice(reals, sums, codes, name),
     )
 
 
-def _bias(step: Step, place: int, n: int) -> Ints:
+def _bias(step: TfliteStep, place: int, n: int) -> Ints:
     bias = step.constant(place)
     if bias.dtype != "int32" or bias.shape != (n,) or bias.data is None:
         raise Unsuited(f"has the bias {bias.name!r} of {bias.dtype} and shape {bias.shape}")
     return bias.data.astype(np.int64)
 
 
-def _peepholes(step: Step, inner: list[int], power: int, n: int, outputs: int) -> dict[str, Any]:
+def _peepholes(step: TfliteStep, inner: list[int], power: int, n: int, outputs: int) -> dict[str, Any]:
     """The peephole weights of the gates; the output gate sees the new cell."""
     places = [FROM_CELL + gate for gate in inner], [FROM_CELL + OUTPUT - 1]
     names = "peephole_rescale", "output_peephole_rescale"
@@ -179,10 +179,10 @@ def _peepholes(step: Step, inner: list[int], power: int, n: int, outputs: int) -
         made[name] = rescaled_twice(reals, (-most, most), WIDER, f"{step.name}.{name}")
     every_one = np.concatenate(every)
     most = int(np.abs(every_one).max()) << 15
-    return {**made, "peepholes": constant(every_one), "seen": exact(-most, most, f"{step.name}.seen")}
+    return {**made, "peepholes": fixed_constant(every_one), "seen": exact(-most, most, f"{step.name}.seen")}
 
 
-def _projection(step: Step, hidden: Tensor, output: Tensor, n: int) -> Share:
+def _projection(step: TfliteStep, hidden: TfliteTensor, output: TfliteTensor, n: int) -> Share:
     """The projection from the cells' outputs to the state, which may have another size."""
     weight = step.constant(PROJECTION)
     ints = weights_of(weight)
@@ -205,14 +205,14 @@ def _projection(step: Step, hidden: Tensor, output: Tensor, n: int) -> Share:
         )
     name = f"{step.name}.projection"
     return Share(
-        constant(ints.T),
-        None if bias is None else constant(bias),
+        fixed_constant(ints.T),
+        None if bias is None else fixed_constant(bias),
         exact(*sums, f"{name}.sum"),
         rescaled_twice(real, sums, codes, name),
     )
 
 
-def _hidden_tensor(step: Step) -> Tensor:
+def _hidden_tensor(step: TfliteStep) -> TfliteTensor:
     if len(step.operator.intermediates) != 5:
         raise Unsuited(f"has {len(step.operator.intermediates)} intermediate tensors, and 5 are needed")
     hidden = step.tensors[step.operator.intermediates[4]]
@@ -223,7 +223,7 @@ def _hidden_tensor(step: Step) -> Tensor:
     return hidden
 
 
-def _hidden(step: Step, hidden: Tensor, zero: int, codes: tuple[int, int]) -> Rescale:
+def _hidden(step: TfliteStep, hidden: TfliteTensor, zero: int, codes: tuple[int, int]) -> Rescale:
     """The rescaling of o * tanh(c), in units of 2**-30, to centred codes."""
     real = float(np.float32(2.0**-15 / hidden.scale * 2.0**-15))
     most = ((1 << 15) - 1) << 15
@@ -234,7 +234,10 @@ def _hidden(step: Step, hidden: Tensor, zero: int, codes: tuple[int, int]) -> Re
     rescale = rescaled_twice(real, (-most, most), wide, name)
     low, high = codes[0] + zero, codes[1] + zero
     table = ValueTable.of(
-        "clamp", lambda v: min(max(v + hidden.zero, low), high) - zero, whole(*wide), whole(*codes)
+        "clamp",
+        lambda v: min(max(v + hidden.zero, low), high) - zero,
+        integer_format(*wide),
+        integer_format(*codes),
     )
     return replace(rescale, clamp=Clamp(table))
 

@@ -13,7 +13,7 @@ from fixedpoint_nn.numerics.arrays import Array
 
 
 @dataclass(frozen=True)
-class Tensor:
+class TfliteTensor:
     """A tensor: shape, type, scales and zero points (empty: not quantised), and data if it is a constant."""
 
     index: int
@@ -51,7 +51,7 @@ class Tensor:
 
 
 @dataclass(frozen=True)
-class Operator:
+class TfliteOperator:
     """One operator; -1 is an omitted input."""
 
     index: int
@@ -63,10 +63,10 @@ class Operator:
 
 
 @dataclass(frozen=True)
-class Model:
+class TfliteModel:
     """The main graph of a file."""
 
-    tensors: tuple[Tensor, ...]
-    operators: tuple[Operator, ...]
+    tensors: tuple[TfliteTensor, ...]
+    operators: tuple[TfliteOperator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]

@@ -9,12 +9,12 @@ from fixedpoint_nn.interchange.affine.constants import Unsuited, exact
 from fixedpoint_nn.interchange.affine.joining import Joined
 from fixedpoint_nn.interchange.affine.regions import Cut, ZeroPad
 from fixedpoint_nn.interchange.tflite.geometry import check_work
-from fixedpoint_nn.interchange.tflite.step import Made, Step, same_scale
+from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep, same_scale
 from fixedpoint_nn.layers.structure import Reshape, Sequential
 from fixedpoint_nn.numerics.arrays import Ints
 
 
-def pad(step: Step) -> Made:
+def pad(step: TfliteStep) -> Made:
     """Convert PAD: padding with the zero point."""
     x, output = step.value(0), step.output()
     same_scale(x.tensor, output, scales=False)
@@ -38,19 +38,19 @@ def pad(step: Step) -> Made:
     return Made(Sequential(*parts), (x,), x.range)
 
 
-def reshape(step: Step) -> Made:
+def reshape(step: TfliteStep) -> Made:
     """Convert RESHAPE and other operators that change only the shape to the declared one."""
     x, output = step.value(0), step.output()
     same_scale(x.tensor, output, scales=False)
     return Made(Reshape(output.shape[1:]), (x,), x.range)
 
 
-def concatenation(step: Step) -> Made:
+def concatenation(step: TfliteStep) -> Made:
     """Convert CONCATENATION of values with equal scales."""
     values = tuple(step.value(place) for place in range(len(step.operator.inputs)))
     output = step.output()
     if not values:
-        raise Unsuited("joins nothing")
+        raise Unsuited("concatenates no values")
     same_scale(output, *(value.tensor for value in values))
     rank, axis = len(output.shape), step.options["Axis"]
     if step.options["FusedActivationFunction"]:
@@ -64,7 +64,7 @@ def concatenation(step: Step) -> Made:
     return Made(Joined(axis % rank - rank, exact(*codes, step.name)), values, codes)
 
 
-def strided_slice(step: Step) -> Made:
+def strided_slice(step: TfliteStep) -> Made:
     """Convert STRIDED_SLICE: a slice of each axis, or an index, whose axis is dropped."""
     x, output = step.value(0), step.output()
     same_scale(x.tensor, output, scales=False)
@@ -80,7 +80,7 @@ def strided_slice(step: Step) -> Made:
         last = None if masks["End"] >> axis & 1 else end
         parts.append(begin if masks["ShrinkAxis"] >> axis & 1 else (first, last, stride))
     if isinstance(parts[0], int) or len(range(1)[slice(*parts[0])]) != 1:
-        raise Unsuited("cuts through the batch")
+        raise Unsuited("slices the batch")
     sizes = [
         len(range(size)[slice(*part)]) for size, part in zip(x.shape, parts[1:]) if not isinstance(part, int)
     ]
@@ -88,11 +88,11 @@ def strided_slice(step: Step) -> Made:
         part for part, size in zip(parts[1:], x.shape) if isinstance(part, int) and not -size <= part < size
     ]
     if places or 0 in sizes:
-        raise Unsuited(f"cuts nothing out of a value of shape {x.tensor.shape}")
+        raise Unsuited(f"slices an empty part of a value of shape {x.tensor.shape}")
     return Made(Cut(tuple(parts[1:])), (x,), x.range)
 
 
-def slice_(step: Step) -> Made:
+def slice_(step: TfliteStep) -> Made:
     """Convert SLICE: a slice of each axis by begin and size."""
     x, output = step.value(0), step.output()
     same_scale(x.tensor, output, scales=False)
@@ -107,7 +107,7 @@ def slice_(step: Step) -> Made:
     return Made(Cut(tuple(parts[1:])), (x,), x.range)
 
 
-def _places(step: Step, place: int, rank: int) -> Ints:
+def _places(step: TfliteStep, place: int, rank: int) -> Ints:
     data = step.constant(place).data
     if data is None or data.shape != (rank,) or data.dtype.kind != "i":
         raise Unsuited(f"has an input {place} that is not {rank} integers")

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fixedpoint_nn.interchange.tflite import arithmetic, codes, lstm, movement, products, regions, softmax
-from fixedpoint_nn.interchange.tflite.step import Made, Step
+from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep
 
-OPERATORS: dict[str, Callable[[Step], Made]] = {
+OPERATORS: dict[str, Callable[[TfliteStep], Made]] = {
     "ADD": arithmetic.add,
     "AVERAGE_POOL_2D": regions.average_pool_2d,
     "CONCATENATION": movement.concatenation,

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact
+from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, fixed_constant
 from fixedpoint_nn.interchange.affine.multiplier import proven_multiplier
 from fixedpoint_nn.interchange.affine.rescale import Rescale
 from fixedpoint_nn.interchange.affine.rescaling import rescaled_once, rescaled_short, rescaled_twice
 from fixedpoint_nn.interchange.affine.sums import MOST_WEIGHT_BITS, bits_of, folds, sums_of
 from fixedpoint_nn.interchange.tflite.geometry import MOST_COPIES, MOST_PRODUCTS, check_work, padding_of
-from fixedpoint_nn.interchange.tflite.model import Tensor
-from fixedpoint_nn.interchange.tflite.step import Made, Step, Value
+from fixedpoint_nn.interchange.tflite.model import TfliteTensor
+from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep, TfliteValue
 from fixedpoint_nn.layers.convolution import Conv2D
 from fixedpoint_nn.layers.dense import Dense
 from fixedpoint_nn.layers.structure import Reshape, Sequential
@@ -25,7 +25,7 @@ MOST_WEIGHTS = 1 << 25
 INT32 = 2  # of the schema's types
 
 
-def conv_2d(step: Step) -> Made:
+def conv_2d(step: TfliteStep) -> Made:
     """Convert CONV_2D, with groups if the filter has fewer channels than the image."""
     x, weight = step.value(0), step.constant(1)
     if len(x.shape) != 3 or len(weight.shape) != 4:
@@ -39,7 +39,7 @@ def conv_2d(step: Step) -> Made:
     return _convolution(step, x, weight, rows, outputs)
 
 
-def depthwise_conv_2d(step: Step) -> Made:
+def depthwise_conv_2d(step: TfliteStep) -> Made:
     """Convert DEPTHWISE_CONV_2D: each input channel has `DepthMultiplier` filters."""
     x, weight = step.value(0), step.constant(1)
     if len(x.shape) != 3 or len(weight.shape) != 4 or weight.shape[0] != 1:
@@ -52,7 +52,7 @@ def depthwise_conv_2d(step: Step) -> Made:
     return _convolution(step, x, weight, rows[..., np.newaxis], outputs)
 
 
-def _convolution(step: Step, x: Value, weight: Tensor, rows: Ints, outputs: int) -> Made:
+def _convolution(step: TfliteStep, x: TfliteValue, weight: TfliteTensor, rows: Ints, outputs: int) -> Made:
     """The convolution with weights `rows` (groups, outputs per group, height, width, inputs per group)."""
     output = step.output()
     step.same_type(x.tensor, output)
@@ -69,8 +69,8 @@ def _convolution(step: Step, x: Value, weight: Tensor, rows: Ints, outputs: int)
     rescale = _rescale(step, reals, sums, wide, bits_of(flat))
     weights = taps[0].T if groups == 1 else taps.transpose(0, 2, 1)
     layer = Conv2D(
-        constant(weights),
-        None if bias is None else constant(bias),
+        fixed_constant(weights),
+        None if bias is None else fixed_constant(bias),
         kernel,
         stride,
         padding,
@@ -80,7 +80,7 @@ def _convolution(step: Step, x: Value, weight: Tensor, rows: Ints, outputs: int)
     return Made(Sequential(sum=layer, rescale=rescale), (x,), step.activation_range())
 
 
-def _rescale(step: Step, reals: Any, sums: tuple[int, int], wide: bool, weight_bits: int) -> Rescale:
+def _rescale(step: TfliteStep, reals: Any, sums: tuple[int, int], wide: bool, weight_bits: int) -> Rescale:
     """The rescaling of the sums: 32-bit sums are rounded twice, 64-bit sums once."""
     _fits(sums, 47 if wide else 31)
     codes = step.activation_range()
@@ -89,7 +89,7 @@ def _rescale(step: Step, reals: Any, sums: tuple[int, int], wide: bool, weight_b
     return rescaled_twice(reals, sums, codes, step.name, MOST_WEIGHT_BITS - weight_bits)
 
 
-def fully_connected(step: Step) -> Made:
+def fully_connected(step: TfliteStep) -> Made:
     """Convert FULLY_CONNECTED: one rounding, because the reference kernel multiplies by the real scale in double."""
     x, weight, output = step.value(0), step.constant(1), step.output()
     dtype = step.same_type(x.tensor, output)
@@ -127,8 +127,8 @@ def fully_connected(step: Step) -> Made:
     )
     rescale = rescaled_once(proven, sums, codes, step.name)
     dense = Dense(
-        constant(rows.T),
-        None if bias is None else constant(bias),
+        fixed_constant(rows.T),
+        None if bias is None else fixed_constant(bias),
         out=None if folds(rescale, rows, x.format) else exact(*sums, f"{step.name}.sum"),
     )
     parts: dict[str, Any] = {"sum": dense, "rescale": rescale}
@@ -152,7 +152,7 @@ def dilated(rows: Ints, dilation: tuple[int, int]) -> Ints:
     return wide
 
 
-def weights_of(weight: Tensor) -> Ints:
+def weights_of(weight: TfliteTensor) -> Ints:
     """The weights minus their zero points."""
     assert weight.data is not None
     if weight.dtype != "int8":
@@ -168,7 +168,7 @@ def weights_of(weight: Tensor) -> Ints:
     return weight.data.astype(np.int64) - weight.zero
 
 
-def _bias(step: Step, outputs: int, dtype: str) -> tuple[Ints | None, bool]:
+def _bias(step: TfliteStep, outputs: int, dtype: str) -> tuple[Ints | None, bool]:
     """(bias, whether sums have 64 bits), as they have for 16-bit activations unless an option disables it."""
     wide = dtype == "int16" and step.options.get("QuantizedBiasType", 0) != INT32
     if not step.has(2):
@@ -191,7 +191,7 @@ def _fits(sums: tuple[int, int], bits: int) -> None:
         raise Unsuited(f"has sums of up to {max(-sums[0], sums[1])}, and TFLite's have {bits + 1} bits")
 
 
-def _reals(x: Tensor, weight: Tensor, output: Tensor, outputs: int, axis: int) -> Any:
+def _reals(x: TfliteTensor, weight: TfliteTensor, output: TfliteTensor, outputs: int, axis: int) -> Any:
     """For each output channel the ratio of its sums' scale to the output's, in double as in TFLite."""
     if len(weight.scales) not in (1, outputs) or min(weight.scales, default=0) <= 0:
         raise Unsuited(

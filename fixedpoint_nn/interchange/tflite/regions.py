@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact, whole
+from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, fixed_constant, integer_format
 from fixedpoint_nn.interchange.affine.multiplier import quantized_multiplier
 from fixedpoint_nn.interchange.affine.regions import AxesMean, WindowMean
 from fixedpoint_nn.interchange.affine.rescale import Clamp, Rescale
 from fixedpoint_nn.interchange.affine.rescaling import landing, multiplied_twice
 from fixedpoint_nn.interchange.tflite.geometry import MOST_COPIES, check_work, padding_of
-from fixedpoint_nn.interchange.tflite.step import Made, Step, Value, same_scale
+from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep, TfliteValue, same_scale
 from fixedpoint_nn.layers.pooling import MaxPool2D
 from fixedpoint_nn.layers.structure import Sequential
 from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
@@ -26,7 +26,7 @@ from fixedpoint_nn.numerics.rounding import Rounding
 from fixedpoint_nn.numerics.value_table import ValueTable
 
 
-def average_pool_2d(step: Step) -> Made:
+def average_pool_2d(step: TfliteStep) -> Made:
     """Convert AVERAGE_POOL_2D: the mean of the codes q, ties away from zero, without padding."""
     x, kernel, stride, padding = _pool(step)
     output, codes = step.output(), step.activation_range()
@@ -41,11 +41,11 @@ def average_pool_2d(step: Step) -> Made:
     multipliers, shift = reciprocals(counts, most)
     format, clamp = _landing_of_codes(step, codes, zero)
     rescale = Rescale(
-        constant(multipliers, shift),
+        fixed_constant(multipliers, shift),
         out=Quantizer(format, Rounding.HALF_AWAY, Overflow.SATURATE, step.name),
         clamp=clamp,
     )
-    offset = constant(counts * zero) if zero else None
+    offset = fixed_constant(counts * zero) if zero else None
     return Made(WindowMean(rescale, kernel, stride, padding, offset), (x,), codes)
 
 
@@ -69,18 +69,22 @@ def reciprocals(counts: Any, most: int) -> tuple[Any, int]:
     raise Unsuited(f"takes the mean of {int(np.max(counts))} values")
 
 
-def _landing_of_codes(step: Step, codes: tuple[int, int], zero: int) -> tuple[QFormat, Clamp | None]:
+def _landing_of_codes(step: TfliteStep, codes: tuple[int, int], zero: int) -> tuple[QFormat, Clamp | None]:
     """(format, clamp) for rounded codes q: saturated to their type, centred, clamped."""
     if not zero:
         return landing(*codes, step.name)
     low, high = step.output().codes
     table = ValueTable.of(
-        "clamp", lambda q: min(max(q - zero, codes[0]), codes[1]), whole(low, high), whole(*codes), step.name
+        "clamp",
+        lambda q: min(max(q - zero, codes[0]), codes[1]),
+        integer_format(low, high),
+        integer_format(*codes),
+        step.name,
     )
-    return whole(low, high), Clamp(table)
+    return integer_format(low, high), Clamp(table)
 
 
-def max_pool_2d(step: Step) -> Made:
+def max_pool_2d(step: TfliteStep) -> Made:
     """Convert MAX_POOL_2D; padding is never the maximum."""
     x, kernel, stride, padding = _pool(step)
     low, high = step.activation_range()
@@ -88,12 +92,14 @@ def max_pool_2d(step: Step) -> Made:
     pool = MaxPool2D(kernel, stride, padding)
     if codes == x.range:
         return Made(pool, (x,), codes)
-    table = ValueTable.of("clamp", lambda c: min(max(c, low), high), x.format, whole(*codes), step.name)
+    table = ValueTable.of(
+        "clamp", lambda c: min(max(c, low), high), x.format, integer_format(*codes), step.name
+    )
     clamp = Clamp(table) if x.format.bits <= 9 else Clamp(None, low, high, exact(*codes, step.name))
     return Made(Sequential(pool=pool, clamp=clamp), (x,), codes)
 
 
-def _pool(step: Step) -> tuple[Value, Pair, Pair, Padding]:
+def _pool(step: TfliteStep) -> tuple[TfliteValue, Pair, Pair, Padding]:
     x, output = step.value(0), step.output()
     same_scale(x.tensor, output)
     kernel = step.options["FilterHeight"], step.options["FilterWidth"]
@@ -104,7 +110,7 @@ def _pool(step: Step) -> tuple[Value, Pair, Pair, Padding]:
     return x, kernel, stride, padding
 
 
-def mean(step: Step) -> Made:
+def mean(step: TfliteStep) -> Made:
     """Convert MEAN: the sum, times a multiplier divided by the number of terms."""
     x, output = step.value(0), step.output()
     step.same_type(x.tensor, output)

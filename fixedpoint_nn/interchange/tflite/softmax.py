@@ -22,7 +22,7 @@ from fixedpoint_nn.interchange.affine.softmax import (
     Softmax16,
     power_of,
 )
-from fixedpoint_nn.interchange.tflite.step import Made, Step
+from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep
 from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.qformat import UQ, Q
 from fixedpoint_nn.numerics.quantizer import Quantizer
@@ -32,7 +32,7 @@ from fixedpoint_nn.numerics.value_table import ValueTable
 INTEGER_BITS = 5  # of a scaled difference
 
 
-def softmax(step: Step) -> Made:
+def softmax(step: TfliteStep) -> Made:
     """Convert SOFTMAX of 8 bits, with output scale 1/256 and zero point -128; 16 bits see `_softmax16`."""
     x, output = step.value(0), step.output()
     if step.same_type(x.tensor, output) == "int16":
@@ -59,7 +59,7 @@ def softmax(step: Step) -> Made:
     return Made(layer, (x,), (0, 255))
 
 
-def _exponential(step: Step, scale: float) -> Callable[[int], int]:
+def _exponential(step: TfliteStep, scale: float) -> Callable[[int], int]:
     """exp of a difference of codes; very negative ones are left out of the sum."""
     real = min(float(step.options["Beta"]) * scale * (1 << (31 - INTEGER_BITS)), (1 << 31) - 1.0)
     if not real > 1:
@@ -75,7 +75,7 @@ def _exponential(step: Step, scale: float) -> Callable[[int], int]:
     return exponential
 
 
-def _softmax16(step: Step) -> Made:
+def _softmax16(step: TfliteStep) -> Made:
     """SOFTMAX of 16 bits, with output scale 2**-15 and zero point 0."""
     x, output = step.value(0), step.output()
     if abs(output.scale * (1 << 15) - 1) > 0.001:

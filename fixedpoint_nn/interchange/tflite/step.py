@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.affine.constants import Unsuited, whole
+from fixedpoint_nn.interchange.affine.constants import Unsuited, integer_format
 from fixedpoint_nn.interchange.affine.multiplier import round_away
-from fixedpoint_nn.interchange.tflite.model import Operator, Tensor
+from fixedpoint_nn.interchange.tflite.model import TfliteOperator, TfliteTensor
 from fixedpoint_nn.layers.structure import Layer
 from fixedpoint_nn.numerics.qformat import QFormat
 
@@ -27,18 +27,18 @@ ACTIVATIONS = {
 
 
 @dataclass(frozen=True)
-class Value:
+class TfliteValue:
     """A value of the network: centred integers low..high in the smallest format, with the tensor's shape."""
 
     name: str
-    tensor: Tensor
+    tensor: TfliteTensor
     low: int
     high: int
 
     @property
     def format(self) -> QFormat:
         """The smallest integer format that holds low..high."""
-        return whole(self.low, self.high)
+        return integer_format(self.low, self.high)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -56,18 +56,18 @@ class Made:
     """A layer, its operands, and the range of its results."""
 
     layer: Layer
-    takes: tuple[Value, ...]
+    takes: tuple[TfliteValue, ...]
     range: tuple[int, int]
 
 
 @dataclass
-class Step:
+class TfliteStep:
     """An operator with its tensors, for its converter."""
 
     name: str
-    operator: Operator
-    tensors: tuple[Tensor, ...]
-    values: dict[int, Value]
+    operator: TfliteOperator
+    tensors: tuple[TfliteTensor, ...]
+    values: dict[int, TfliteValue]
     work: int = 0  # products per sample
 
     @property
@@ -84,13 +84,13 @@ class Step:
         """Whether the optional input is present."""
         return place < len(self.operator.inputs) and self.operator.inputs[place] != -1
 
-    def tensor(self, place: int) -> Tensor:
+    def tensor(self, place: int) -> TfliteTensor:
         """The tensor of an input."""
         if not self.has(place):
             raise Unsuited(f"lacks its input {place}")
         return self.tensors[self.operator.inputs[place]]
 
-    def value(self, place: int) -> Value:
+    def value(self, place: int) -> TfliteValue:
         """A computed input of 8 or 16 bits; raises Unsuited."""
         tensor = self.tensor(place)
         if tensor.data is not None:
@@ -102,23 +102,23 @@ class Step:
             raise Unsuited(f"takes {tensor.name!r}, which nothing before it computes")
         return self.values[tensor.index]
 
-    def constant(self, place: int) -> Tensor:
+    def constant(self, place: int) -> TfliteTensor:
         """A constant input; raises Unsuited."""
         tensor = self.tensor(place)
         if tensor.dtype not in CONSTANTS:
-            raise Unsuited(f"has the input {tensor.name!r} of {tensor.dtype}, which is not read")
+            raise Unsuited(f"has the input {tensor.name!r} of {tensor.dtype}, which is not supported")
         if tensor.data is None or tensor.sparse:
             kind = "sparse" if tensor.sparse else "computed while the model runs"
             raise Unsuited(f"has the input {tensor.name!r}, which is {kind}, and a dense constant is needed")
         return tensor
 
-    def output(self) -> Tensor:
+    def output(self) -> TfliteTensor:
         """The tensor of the only output."""
         if len(self.operator.outputs) != 1:
             raise Unsuited(f"has {len(self.operator.outputs)} outputs, and one is supported")
         return checked(self.tensors[self.operator.outputs[0]], self.types)
 
-    def same_type(self, *tensors: Tensor) -> str:
+    def same_type(self, *tensors: TfliteTensor) -> str:
         """The common type of these tensors; raises Unsuited if they differ."""
         types = {tensor.dtype for tensor in tensors}
         if len(types) > 1:
@@ -130,7 +130,7 @@ class Step:
         return activation_range(self.output(), self.options.get("FusedActivationFunction", 0))
 
 
-def checked(tensor: Tensor, types: tuple[str, ...] = ("int8", "int16")) -> Tensor:
+def checked(tensor: TfliteTensor, types: tuple[str, ...] = ("int8", "int16")) -> TfliteTensor:
     """The tensor, of one of these types, with one scale and a batch of one; raises Unsuited for any other."""
     if tensor.dtype not in types:
         raise Unsuited(f"has {tensor.name!r} of {tensor.dtype}, and {' and '.join(types)} are supported")
@@ -146,7 +146,7 @@ def checked(tensor: Tensor, types: tuple[str, ...] = ("int8", "int16")) -> Tenso
     return tensor
 
 
-def same_scale(*tensors: Tensor, scales: bool = True) -> None:
+def same_scale(*tensors: TfliteTensor, scales: bool = True) -> None:
     """Raise Unsuited unless the tensors have equal zero points and, with `scales`, equal scales."""
     about = {(tensor.dtype, tensor.scales if scales else (), tensor.zero) for tensor in tensors}
     if len(about) > 1:
@@ -154,7 +154,7 @@ def same_scale(*tensors: Tensor, scales: bool = True) -> None:
         raise Unsuited(f"has values of different scales or zero points ({listed}), and moves them unchanged")
 
 
-def activation_range(tensor: Tensor, activation: int) -> tuple[int, int]:
+def activation_range(tensor: TfliteTensor, activation: int) -> tuple[int, int]:
     """(lowest, highest) centred integer after an activation function, computed in float32 as in TFLite."""
     low, high = tensor.centred
 

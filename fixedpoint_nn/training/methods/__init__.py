@@ -7,7 +7,7 @@ from fixedpoint_nn.training.methods.distillation import Distillation
 from fixedpoint_nn.training.methods.learned_steps import LearnedSteps
 from fixedpoint_nn.training.methods.method import Method, Place, Stage
 from fixedpoint_nn.training.methods.moments import Moments
-from fixedpoint_nn.training.methods.names import METHODS, Joined, joined
+from fixedpoint_nn.training.methods.names import METHODS, JoinedMethods, joined
 from fixedpoint_nn.training.methods.progressive import ProgressiveBits
 from fixedpoint_nn.training.methods.stochastic import StochasticRounding
 from fixedpoint_nn.training.methods.straight_through import StraightThrough
@@ -16,7 +16,7 @@ __all__ = [
     "METHODS",
     "Binary",
     "Distillation",
-    "Joined",
+    "JoinedMethods",
     "LearnedClipping",
     "LearnedSteps",
     "Method",

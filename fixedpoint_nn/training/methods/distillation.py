@@ -11,7 +11,7 @@ import numpy as np
 
 from fixedpoint_nn.numbers.tensor.tensor import Tensor, record
 from fixedpoint_nn.numerics.arrays import Array
-from fixedpoint_nn.training.batches import Samples, Source
+from fixedpoint_nn.training.batches import BatchSource, Samples
 from fixedpoint_nn.training.losses import Loss
 from fixedpoint_nn.training.methods.method import Method, Teacher
 
@@ -28,7 +28,7 @@ class Taught:
 class TaughtSource:
     """A source whose targets are `Taught`: the teacher is evaluated on each batch."""
 
-    given: Source
+    given: BatchSource
     teacher: Teacher
 
     def __len__(self) -> int:
@@ -89,7 +89,7 @@ class Distillation(Method):
     share: float = 0.7
     temperature: float = 2.0
 
-    def source(self, source: Source, teacher: Teacher | Array) -> Source:
+    def source(self, source: BatchSource, teacher: Teacher | Array) -> BatchSource:
         """The source with the teacher's logits added to the targets."""
         if callable(teacher):
             return TaughtSource(source, teacher)
@@ -107,8 +107,8 @@ class Distillation(Method):
             labels = np.asarray(targets.labels)
             if labels.shape != outputs.shape[:-1]:
                 raise ValueError(
-                    f"distillation imitates classes, and labels of shape {labels.shape} are none for outputs of shape "
-                    f"{outputs.shape}; leave 'distillation' out"
+                    f"distillation needs labels that are classes, and those of shape {labels.shape} are none for "
+                    f"outputs of shape {outputs.shape}; leave 'distillation' out"
                 )
             copied = imitation(outputs, targets.logits, labels >= 0, self.temperature)
             return loss(outputs, labels) * (1 - self.share) + copied * self.share

@@ -9,7 +9,7 @@ from typing import Any
 
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
-from fixedpoint_nn.training.batches import Source
+from fixedpoint_nn.training.batches import BatchSource
 from fixedpoint_nn.training.losses import Loss
 
 Entry = Quantizer | ChannelQuantizer
@@ -54,7 +54,7 @@ class Method:
         """What rounds in this place during training: a quantizer, or a `Rounder`."""
         return rounder
 
-    def source(self, source: Source, teacher: Teacher | Array) -> Source:
+    def source(self, source: BatchSource, teacher: Teacher | Array) -> BatchSource:
         """The source of batches; `teacher` is a callable network, or its outputs for every sample."""
         return source
 

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from fixedpoint_nn.numerics.arrays import Array
-from fixedpoint_nn.training.batches import Source
+from fixedpoint_nn.training.batches import BatchSource
 from fixedpoint_nn.training.losses import Loss
 from fixedpoint_nn.training.methods.binary import Binary, Ternary
 from fixedpoint_nn.training.methods.clipping import LearnedClipping
@@ -36,7 +36,7 @@ METHODS: dict[str, Method] = {
 
 
 @dataclass(frozen=True)
-class Joined(Method):
+class JoinedMethods(Method):
     """Several methods combined, applied in turn; a place has the format of the first method that changes it."""
 
     methods: tuple[Method, ...]
@@ -52,7 +52,7 @@ class Joined(Method):
             rounder = method.rounder(place, rounder)
         return rounder
 
-    def source(self, source: Source, teacher: Teacher | Array) -> Source:
+    def source(self, source: BatchSource, teacher: Teacher | Array) -> BatchSource:
         """The source, after every method has wrapped or kept it in turn."""
         for method in self.methods:
             source = method.source(source, teacher)
@@ -89,4 +89,4 @@ def joined(method: str | Method) -> Method:
             raise ValueError(f"the training method {name!r} is not known; {hint}")
     order = sorted(names, key=lambda name: name == "stochastic")  # it changes the rounders of the others
     found = tuple(METHODS[name] for name in order)
-    return found[0] if len(found) == 1 else Joined(found)
+    return found[0] if len(found) == 1 else JoinedMethods(found)

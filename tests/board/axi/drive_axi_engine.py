@@ -31,7 +31,7 @@ from cocotbext.axi import (
 
 from fixedpoint_nn.board.axi import AxiEngine
 from fixedpoint_nn.board.axi.register_map import read_map
-from fixedpoint_nn.board.axi.registers import Control, InterruptPending, Register, Status
+from fixedpoint_nn.board.axi.registers import AxiAddress, ControlBits, InterruptPendingBits, StatusBits
 from fixedpoint_nn.board.golden import run_golden
 from fixedpoint_nn.hardware.pack.reader import load_pack
 
@@ -88,23 +88,26 @@ class Host:
         return int.from_bytes(found.data, "little")
 
     async def at_rest(self) -> None:
-        while await self.read(Register.STATUS) & Status.BUSY:
+        while await self.read(AxiAddress.STATUS) & StatusBits.BUSY:
             pass
 
     async def set_tensors(self) -> None:
-        for first, place in ((Register.INPUT_ADDRESS, PACK.input), (Register.OUTPUT_ADDRESS, PACK.output)):
+        for first, place in (
+            (AxiAddress.INPUT_ADDRESS, PACK.input),
+            (AxiAddress.OUTPUT_ADDRESS, PACK.output),
+        ):
             for number, value in enumerate((place.address, place.words, place.run, place.stride)):
                 await self.write(first + 4 * number, value)
 
     async def vector(self, number: int) -> None:
         """One golden vector from stream to stream: its words, its cycles."""
-        await self.write(Register.SEED, PACK.seed + number)
+        await self.write(AxiAddress.SEED, PACK.seed + number)
         await self.source.send(frame(PACK.vectors[number]))
-        await self.write(Register.CONTROL, 7)
+        await self.write(AxiAddress.CONTROL, 7)
         found = await with_timeout(self.sink.recv(), 100, "ms")
         assert words_of(found) == PACK.expected[number].tolist(), number
         await self.at_rest()
-        assert await self.read(Register.CYCLES) == PACK.cycles[number]
+        assert await self.read(AxiAddress.CYCLES) == PACK.cycles[number]
 
 
 async def reset(dut: Any, clocks: int = 3) -> None:
@@ -184,23 +187,23 @@ async def registers_are_those_of_the_map(dut: Any) -> None:
 async def what_cannot_be_done_is_refused(dut: Any) -> None:
     host, complaints = await begin(dut, 2)
     refused = AxiResp.SLVERR
-    assert await host.answer(Register.CONTROL, Control.RECEIVE) == refused  # INPUT_WORDS is 0
-    assert await host.answer(Register.CONTROL, Control.SEND) == refused
-    assert await host.answer(Register.CONTROL, Control.REPEAT) == refused
-    assert await host.answer(Register.LOAD_DATA, 0, 2) == refused  # half a word
-    assert await host.answer(Register.LOAD_COMMIT, 1 << 24 | PACK.config.weight_depth) == refused
-    await host.write(Register.WORD_ADDRESS, PACK.config.activation_depth)
-    assert await host.answer(Register.WORD_DATA, 0) == refused
-    assert (await host.lite.read(Register.WORD_DATA, 4)).resp == refused
+    assert await host.answer(AxiAddress.CONTROL, ControlBits.RECEIVE) == refused  # INPUT_WORDS is 0
+    assert await host.answer(AxiAddress.CONTROL, ControlBits.SEND) == refused
+    assert await host.answer(AxiAddress.CONTROL, ControlBits.REPEAT) == refused
+    assert await host.answer(AxiAddress.LOAD_DATA, 0, 2) == refused  # half a word
+    assert await host.answer(AxiAddress.LOAD_COMMIT, 1 << 24 | PACK.config.weight_depth) == refused
+    await host.write(AxiAddress.WORD_ADDRESS, PACK.config.activation_depth)
+    assert await host.answer(AxiAddress.WORD_DATA, 0) == refused
+    assert (await host.lite.read(AxiAddress.WORD_DATA, 4)).resp == refused
     await host.set_tensors()
-    await host.write(Register.CONTROL, Control.RECEIVE)
-    assert await host.read(Register.STATUS) & 0xF1 == Status.BUSY | Status.RECEIVING
-    assert await host.answer(Register.CONTROL, Control.RUN) == refused
-    assert await host.answer(Register.LOAD_COMMIT, 0) == refused
-    assert await host.answer(Register.WORD_DATA, 0) == refused
-    assert (await host.lite.read(Register.WORD_DATA, 4)).resp == refused
-    await host.write(Register.CONTROL, Control.ABORT)
-    assert await host.read(Register.STATUS) & Status.BUSY == 0
+    await host.write(AxiAddress.CONTROL, ControlBits.RECEIVE)
+    assert await host.read(AxiAddress.STATUS) & 0xF1 == StatusBits.BUSY | StatusBits.RECEIVING
+    assert await host.answer(AxiAddress.CONTROL, ControlBits.RUN) == refused
+    assert await host.answer(AxiAddress.LOAD_COMMIT, 0) == refused
+    assert await host.answer(AxiAddress.WORD_DATA, 0) == refused
+    assert (await host.lite.read(AxiAddress.WORD_DATA, 4)).resp == refused
+    await host.write(AxiAddress.CONTROL, ControlBits.ABORT)
+    assert await host.read(AxiAddress.STATUS) & StatusBits.BUSY == 0
     assert not complaints, complaints[:3]
 
 
@@ -241,11 +244,11 @@ async def golden_vectors_with_resets_and_aborts_at_random_moments(dut: Any) -> N
     longest = 60 + 4 * PACK.input.words + int(PACK.cycles[0])
     for trial in range(24):
         await host.source.send(frame(PACK.vectors[0]))
-        await host.write(Register.CONTROL, 7)
+        await host.write(AxiAddress.CONTROL, 7)
         await ClockCycles(dut.clock, host.random.randrange(1, longest))
         aborted = trial % 2 == 0
         if aborted:
-            await host.write(Register.CONTROL, Control.ABORT)
+            await host.write(AxiAddress.CONTROL, ControlBits.ABORT)
             await host.at_rest()
         if not aborted or not host.source.idle():  # what a source has offered only its own reset takes back
             await reset(dut, host.random.randrange(1, 4))
@@ -261,13 +264,13 @@ async def golden_vectors_with_resets_and_aborts_at_random_moments(dut: Any) -> N
 async def frames_stream_until_the_repetition_is_ended(dut: Any) -> None:
     host, complaints = await begin(dut, 5)
     await host.set_tensors()
-    await host.write(Register.SEED, PACK.seed)
-    await host.write(Register.CONTROL, 15)
+    await host.write(AxiAddress.SEED, PACK.seed)
+    await host.write(AxiAddress.CONTROL, 15)
     for _ in range(5):
         await host.source.send(frame(PACK.vectors[0]))
     for _ in range(5):
         assert words_of(await with_timeout(host.sink.recv(), 100, "ms")) == PACK.expected[0].tolist()
-    await host.write(Register.CONTROL, 0)
+    await host.write(AxiAddress.CONTROL, 0)
     await host.source.send(frame(PACK.vectors[0]))
     assert words_of(await with_timeout(host.sink.recv(), 100, "ms")) == PACK.expected[0].tolist()
     await host.at_rest()
@@ -278,27 +281,30 @@ async def frames_stream_until_the_repetition_is_ended(dut: Any) -> None:
 async def the_interrupt_tells_what_happened_and_framing(dut: Any) -> None:
     host, complaints = await begin(dut, 6)
     await host.set_tensors()
-    await host.write(Register.INTERRUPT_ENABLE, InterruptPending.SENT)
+    await host.write(AxiAddress.INTERRUPT_ENABLE, InterruptPendingBits.SENT)
     await host.vector(0)
     await RisingEdge(dut.clock)
     assert dut.irq.value == 1
-    everything = InterruptPending.RECEIVED | InterruptPending.RAN | InterruptPending.SENT
-    assert await host.read(Register.INTERRUPT_PENDING) == everything
-    await host.write(Register.INTERRUPT_PENDING, InterruptPending.RAN)
+    everything = InterruptPendingBits.RECEIVED | InterruptPendingBits.RAN | InterruptPendingBits.SENT
+    assert await host.read(AxiAddress.INTERRUPT_PENDING) == everything
+    await host.write(AxiAddress.INTERRUPT_PENDING, InterruptPendingBits.RAN)
     await ClockCycles(dut.clock, 2)
     assert dut.irq.value == 1
-    await host.write(Register.INTERRUPT_PENDING, everything)
+    await host.write(AxiAddress.INTERRUPT_PENDING, everything)
     await ClockCycles(dut.clock, 2)
     assert dut.irq.value == 0
     # One frame of all words but the last, and the last as a frame of its own: a tlast in the wrong place.
-    await host.write(Register.INTERRUPT_ENABLE, InterruptPending.FRAMING)
-    await host.write(Register.CONTROL, Control.RECEIVE)
+    await host.write(AxiAddress.INTERRUPT_ENABLE, InterruptPendingBits.FRAMING)
+    await host.write(AxiAddress.CONTROL, ControlBits.RECEIVE)
     for part in (PACK.vectors[0][:-1], PACK.vectors[0][-1:]):
         await host.source.send(frame(part))
     await host.at_rest()
     await RisingEdge(dut.clock)
     assert dut.irq.value == 1
-    assert await host.read(Register.INTERRUPT_PENDING) == InterruptPending.RECEIVED | InterruptPending.FRAMING
+    assert (
+        await host.read(AxiAddress.INTERRUPT_PENDING)
+        == InterruptPendingBits.RECEIVED | InterruptPendingBits.FRAMING
+    )
     assert not complaints, complaints[:3]
 
 
@@ -306,14 +312,14 @@ async def the_interrupt_tells_what_happened_and_framing(dut: Any) -> None:
 async def reads_and_writes_overlap(dut: Any) -> None:
     host, complaints = await begin(dut, 7)
     await host.set_tensors()
-    await host.write(Register.WORD_ADDRESS, 0)
-    writes = [cocotb.start_soon(host.write(Register.WORD_DATA, number)) for number in range(8)]
-    reads = [cocotb.start_soon(host.read(Register.IDENTIFICATION)) for _ in range(8)]
+    await host.write(AxiAddress.WORD_ADDRESS, 0)
+    writes = [cocotb.start_soon(host.write(AxiAddress.WORD_DATA, number)) for number in range(8)]
+    reads = [cocotb.start_soon(host.read(AxiAddress.IDENTIFICATION)) for _ in range(8)]
     for task in itertools.chain(writes, reads):
         await task
-    await host.write(Register.WORD_ADDRESS, 0)
-    reads = [cocotb.start_soon(host.read(Register.WORD_DATA)) for _ in range(8)]
-    writes = [cocotb.start_soon(host.write(Register.SEED, number)) for number in range(8)]
+    await host.write(AxiAddress.WORD_ADDRESS, 0)
+    reads = [cocotb.start_soon(host.read(AxiAddress.WORD_DATA)) for _ in range(8)]
+    writes = [cocotb.start_soon(host.write(AxiAddress.SEED, number)) for number in range(8)]
     assert [await task for task in reads] == list(range(8))
     for task in writes:
         await task

@@ -12,7 +12,7 @@ import pytest
 
 from fixedpoint_nn.board import BoardError
 from fixedpoint_nn.board.axi import AxiEngine, DevMem
-from fixedpoint_nn.board.axi.registers import IDENTIFICATION, Register
+from fixedpoint_nn.board.axi.registers import IDENTIFICATION, AxiAddress
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 
 
@@ -23,14 +23,14 @@ class Memory:
 
     def __init__(self) -> None:
         parameters = EngineConfig().verilog()
-        self.values = {register: parameters.get(register.name, 0) for register in Register}
-        self.values |= {Register.IDENTIFICATION: IDENTIFICATION, Register.VERSION: 2 << 16}
+        self.values = {register: parameters.get(register.name, 0) for register in AxiAddress}
+        self.values |= {AxiAddress.IDENTIFICATION: IDENTIFICATION, AxiAddress.VERSION: 2 << 16}
 
     def read(self, offset: int) -> int:
-        return self.values[Register(offset)]
+        return self.values[AxiAddress(offset)]
 
     def write(self, offset: int, value: int) -> None:
-        self.values[Register(offset)] = value
+        self.values[AxiAddress(offset)] = value
 
 
 def refused(sentence: str) -> Any:
@@ -43,14 +43,16 @@ def test_the_engine_says_what_it_is_built_of() -> None:
 
 def test_another_block_at_the_address_is_told() -> None:
     memory = Memory()
-    memory.values[Register.IDENTIFICATION] = 0xFFFFFFFF
-    with refused("at a dictionary stands 0xFFFFFFFF where an engine has 0x46504E4E; is it its address?"):
+    memory.values[AxiAddress.IDENTIFICATION] = 0xFFFFFFFF
+    with refused(
+        "a dictionary identifies itself as 0xFFFFFFFF, and an engine as 0x46504E4E; check the address"
+    ):
         AxiEngine(memory)
 
 
 def test_another_version_of_the_registers_is_told() -> None:
     memory = Memory()
-    memory.values[Register.VERSION] = 3 << 16
+    memory.values[AxiAddress.VERSION] = 3 << 16
     with refused(
         "the engine at a dictionary has version 3 of the registers and this program version 2; build it again"
     ):
@@ -60,7 +62,7 @@ def test_another_version_of_the_registers_is_told() -> None:
 def test_a_busy_engine_is_left_alone() -> None:
     memory = Memory()
     engine = AxiEngine(memory)
-    memory.values[Register.STATUS] = 1
+    memory.values[AxiAddress.STATUS] = 1
     with refused("cannot write: the engine at a dictionary is busy; wait for it, or reset it"):
         engine.write(0, [1])
     with refused("cannot read words 4090 to 4099: the memory holds 4096"):
@@ -78,8 +80,8 @@ def test_the_physical_memory_is_read_and_written_word_by_word(tmp_path: Path) ->
         assert engine.config == EngineConfig()
         engine.write(7, [-1])
     written = path.read_bytes()[0x1000:]
-    assert struct.unpack_from("<I", written, Register.WORD_ADDRESS) == (7,)
-    assert struct.unpack_from("<I", written, Register.WORD_DATA) == (0xFFFF,)
+    assert struct.unpack_from("<I", written, AxiAddress.WORD_ADDRESS) == (7,)
+    assert struct.unpack_from("<I", written, AxiAddress.WORD_DATA) == (0xFFFF,)
 
 
 def test_a_memory_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from fixedpoint_nn.board.axi.register_files import FILES, ROOT
 from fixedpoint_nn.board.axi.register_map import read_map
-from fixedpoint_nn.board.axi.registers import Register
+from fixedpoint_nn.board.axi.registers import AxiAddress
 
 pytest.importorskip("systemrdl", reason="the register map needs the extra `axi`")
 RTL = ROOT / "reference_rtl"
@@ -33,7 +33,7 @@ def test_every_register_has_32_bits_at_most_and_an_address_of_its_own() -> None:
 
 def test_the_names_in_python_and_in_ip_xact_are_those_of_the_map() -> None:
     wanted = {register.name: register.address for register in read_map()}
-    assert {register.name: int(register) for register in Register} == wanted
+    assert {register.name: int(register) for register in AxiAddress} == wanted
     tree = ElementTree.parse(RTL / "axi_engine.xml")
     space = {"x": "http://www.accellera.org/XMLSchema/IPXACT/1685-2014"}
     found = {
@@ -63,7 +63,7 @@ def test_the_c_header_compiles_and_has_the_addresses(tmp_path: Path) -> None:
         f"static_assert(offsetof(axi_engine_t, {register.name}) == {int(register)}, {'moved'!r});".replace(
             "'", '"'
         )
-        for register in Register
+        for register in AxiAddress
     ]
     source = tmp_path / "addresses.c"
     source.write_text('#include <stddef.h>\n#include "fpnn_axi_registers.h"\n' + "\n".join(lines) + "\n")

@@ -19,8 +19,8 @@ import pytest
 from numpy.typing import ArrayLike
 
 from fixedpoint_nn.board import BoardError
-from fixedpoint_nn.board.demo import DemoServer, Model, Show
-from fixedpoint_nn.board.driver import Driver, Outcome, Status
+from fixedpoint_nn.board.demo import DemoModel, DemoServer, Show
+from fixedpoint_nn.board.driver import BoardOutcome, Driver, EngineStatus
 from fixedpoint_nn.board.identity import Identity
 from fixedpoint_nn.board.opening import open_engine
 from fixedpoint_nn.cli import board_demo, main
@@ -41,7 +41,9 @@ class Twin(Driver):
         self.identity = Identity(pack.config, 25000, 0)
         self.emulator, self.wrong, self.broken = Emulator(pack.config, pack.images), False, False
 
-    def run(self, pack: Pack, inputs: ArrayLike, seed: int | None = None, seconds: float = 60.0) -> Outcome:
+    def run(
+        self, pack: Pack, inputs: ArrayLike, seed: int | None = None, seconds: float = 60.0
+    ) -> BoardOutcome:
         if self.broken:
             raise BoardError("the line to <b>/dev/ttyUSB0</b> broke off; plug the cable in and call again")
         for address, word in zip(pack.input.addresses().tolist(), np.ravel(inputs), strict=True):
@@ -49,9 +51,9 @@ class Twin(Driver):
         result = self.emulator.run(seed=pack.seed if seed is None else seed)
         words = self.emulator.memory[pack.output.addresses()].copy()
         words[0] += self.wrong
-        return Outcome(words, Status(False, True, False, result.cycles, 0, 0, 0))
+        return BoardOutcome(words, EngineStatus(False, True, False, result.cycles, 0, 0, 0))
 
-    def status(self) -> Status:
+    def status(self) -> EngineStatus:
         raise NotImplementedError
 
     def reset(self) -> None:
@@ -229,9 +231,23 @@ QUESTIONS = [
     ("POST", "/picture", "x" * 20000, {}, 413, "send 16384 bytes at most"),
     ("POST", "/picture", "{", {}, 400, "that is no JSON"),
     ("POST", "/picture", '{"gray": []}', {}, 400, "send {'grey': ...} and nothing else"),
-    ("POST", "/picture", '{"grey": [1, 2]}', {}, 400, "a drawing has 784 greys"),
-    ("POST", "/picture", GREY.replace("[0,", "[1.5,"), {}, 400, "a grey is a whole number from 0 to 255"),
-    ("POST", "/picture", GREY.replace("[0,", "[true,"), {}, 400, "a grey is a whole number from 0 to 255"),
+    ("POST", "/picture", '{"grey": [1, 2]}', {}, 400, "a drawing has 784 grey values"),
+    (
+        "POST",
+        "/picture",
+        GREY.replace("[0,", "[1.5,"),
+        {},
+        400,
+        "a grey value is a whole number from 0 to 255",
+    ),
+    (
+        "POST",
+        "/picture",
+        GREY.replace("[0,", "[true,"),
+        {},
+        400,
+        "a grey value is a whole number from 0 to 255",
+    ),
     ("POST", "/example", '{"number": -1}', {}, 400, "give a whole number from 0 to 15"),
     ("POST", "/text", '{"number": 1}', {}, 404, "there is no such question"),
     ("GET", "/../server.py", "", {}, 404, "there is no such page"),
@@ -277,7 +293,7 @@ def test_without_its_plan_the_model_is_the_engines_twin(tmp_path: Path) -> None:
         pack.vectors,
         pack.expected,
     )
-    model: Model = board_demo.model_of(bare, 0.0)
+    model: DemoModel = board_demo.model_of(bare, 0.0)
     assert model.title == "the engine's twin in Python, clock by clock"
     assert np.array_equal(model.run(pack.vectors[1], pack.seed), pack.expected[1])
 

@@ -20,7 +20,7 @@ from cocotbext.axi import (
     AxiStreamSource,
 )
 
-from fixedpoint_nn.board.axi.registers import IDENTIFICATION, Register
+from fixedpoint_nn.board.axi.registers import IDENTIFICATION, AxiAddress
 from fixedpoint_nn.hardware.pack.reader import load_pack
 
 PACK = load_pack(os.environ["PACK"])
@@ -42,8 +42,8 @@ async def frames_go_through_without_a_processor(dut: Any) -> None:
         await source.send(AxiStreamFrame(data))
         found = bytes((await with_timeout(sink.recv(), 100, "us")).tdata)
         assert found == b"".join(int(word).to_bytes(BYTES, "little", signed=True) for word in expected)
-    secure = await lite.read(Register.IDENTIFICATION, 4, prot=AxiProt.PRIVILEGED)
+    secure = await lite.read(AxiAddress.IDENTIFICATION, 4, prot=AxiProt.PRIVILEGED)
     assert (int.from_bytes(secure.data, "little"), secure.resp) == (IDENTIFICATION, AxiResp.OKAY)
-    other = await lite.read(Register.IDENTIFICATION, 4, prot=AxiProt.NONSECURE)
+    other = await lite.read(AxiAddress.IDENTIFICATION, 4, prot=AxiProt.NONSECURE)
     assert (int.from_bytes(other.data, "little"), other.resp) == (0, AxiResp.SLVERR)
-    assert (await lite.write(Register.SEED, bytes(4), prot=AxiProt.NONSECURE)).resp == AxiResp.SLVERR
+    assert (await lite.write(AxiAddress.SEED, bytes(4), prot=AxiProt.NONSECURE)).resp == AxiResp.SLVERR

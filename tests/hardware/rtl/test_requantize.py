@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixedpoint_nn.hardware.emulator.datapath import requantized as requantized_by_emulator
+from fixedpoint_nn.hardware.emulator.datapath import requantized_sums as requantized_by_emulator
 from fixedpoint_nn.hardware.isa.instructions import Run
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Overflow, Quantizer, Rounding

@@ -13,7 +13,7 @@ from fixedpoint_nn.hardware.emulator.twin import Twin
 from fixedpoint_nn.hardware.isa.instructions import Halt, Instruction, Loop, Run, Set
 from fixedpoint_nn.hardware.isa.schedule import schedule
 from fixedpoint_nn.hardware.tools.activity import Activity, activity
-from fixedpoint_nn.network.quantized import taken
+from fixedpoint_nn.network.quantized import fixed_samples
 
 CONVOLUTION = Run(counts=(4, 3, 3, 2, 5, 6), last_channels=1)  # 36 taps, 2 tiles, 30 pixels
 
@@ -58,7 +58,7 @@ def test_steps_and_written_words_are_those_of_the_twin(name: str, shape: tuple[i
     plan = schedule(lowered.instructions, lanes, drain, lowered.config.latency)
     assert plan is not None
     found = activity(lowered.instructions, lanes, plan)
-    row = taken(fixed, x[:1]).ints.reshape(-1)
+    row = fixed_samples(fixed, x[:1]).ints.reshape(-1)
     result = Twin(lowered.config, lowered.images, lowered.input, row).run(writes=True)
     runs = {at for at, run in enumerate_runs(lowered.instructions)}
     assert found.multiply_accumulates == result.mac_cycles * lanes

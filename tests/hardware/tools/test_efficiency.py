@@ -14,12 +14,12 @@ from fixedpoint_nn.hardware.isa.schedule import mac_steps, schedule
 from fixedpoint_nn.hardware.isa.timing import LATENCY, Timing
 from fixedpoint_nn.hardware.pack.reader import load_pack
 from fixedpoint_nn.hardware.tools import efficiency
-from fixedpoint_nn.hardware.tools.efficiency import LEAST_BESIDE_STEPS, SHAPES, Shape, clocks, shapes
+from fixedpoint_nn.hardware.tools.efficiency import LEAST_BESIDE_STEPS, SHAPES, LayerShape, clocks, shapes
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "engine.md").read_text("utf-8")
 GOLDEN = ROOT / "golden_vectors"
-MOONS = (Shape("first", 2, 16), Shape("second", 16, 16), Shape("third", 16, 1))
+MOONS = (LayerShape("first", 2, 16), LayerShape("second", 16, 16), LayerShape("third", 16, 1))
 MLP_AND_CNN = ("nplm", "fashion_mlp", "lenet", "resnet8")
 RECURRENT = (
     "names_lstm",
@@ -39,7 +39,9 @@ def test_the_page_holds_the_table_of_shapes() -> None:
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda s: s.name)
 @pytest.mark.parametrize("lanes", [1, 8])
 @pytest.mark.parametrize("barrier", [False, True])
-def test_the_clocks_of_a_shape_are_those_of_the_schedule(shape: Shape, lanes: int, barrier: bool) -> None:
+def test_the_clocks_of_a_shape_are_those_of_the_schedule(
+    shape: LayerShape, lanes: int, barrier: bool
+) -> None:
     run, halt = shape.run(lanes, barrier), Halt()
     two, three = (schedule([run] * count + [halt], lanes) for count in (2, 3))
     assert two is not None
@@ -105,6 +107,6 @@ def test_the_command_lists_the_runs_of_a_pack(capsys: pytest.CaptureFixture[str]
 
 
 def test_a_paired_product_counts_once() -> None:
-    run = Shape("f*c + i*g", 2, 8, paired=True).run(8, False)
+    run = LayerShape("f*c + i*g", 2, 8, paired=True).run(8, False)
     assert isinstance(run, Run)
     assert (run.counts[0], mac_steps(run)) == (4, 2)

@@ -14,7 +14,7 @@ from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.verify.readback_multipliers import MODES, results, telling_sums
 from fixedpoint_nn.hardware.verify.readback_program import Readback, readback_program
-from fixedpoint_nn.hardware.verify.readback_section import Section
+from fixedpoint_nn.hardware.verify.readback_section import ReadbackSection
 
 CONFIG = EngineConfig(
     lanes=4, activation_width=9, weight_width=8, accumulator_width=26, bias_width=16, multiplier_width=32,
@@ -33,19 +33,19 @@ def images(seed: int, count: int = 10) -> Images:
     return Images([0], rng.integers(-128, 128, (5, 4)), np.stack(columns, 1), np.arange(16))
 
 
-def parameters_of(readback: Readback) -> Section:
+def parameters_of(readback: Readback) -> ReadbackSection:
     (section,) = (section for section in readback.sections if section.memory == "parameters")
     return section
 
 
-def read(readback: Readback, section: Section, number: int, held: Images) -> np.ndarray:
+def read(readback: Readback, section: ReadbackSection, number: int, held: Images) -> np.ndarray:
     """What the engine's twin reads back from other images."""
     twin = Twin(readback.config, held, section.input, section.vectors[number])
     twin.run()
     return twin.memory[section.output.addresses()]
 
 
-def flipped(section: Section, word: int, bit: int) -> Images:
+def flipped(section: ReadbackSection, word: int, bit: int) -> Images:
     """The section's images with one bit of a parameter word changed: of {multiplier, shift, bias}."""
     parameters = section.images.parameters.copy()
     shift, bias, multiplier = parameters[word].tolist()

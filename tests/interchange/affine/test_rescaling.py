@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixedpoint_nn import FixedArray
-from fixedpoint_nn.interchange.affine.constants import Unsuited, whole
+from fixedpoint_nn.interchange.affine.constants import Unsuited, integer_format
 from fixedpoint_nn.interchange.affine.multiplier import (
     multiplied,
     proven_multiplier,
@@ -62,14 +62,14 @@ def test_the_layer_rounds_twice_in_every_channel(reals: list[float], codes: tupl
     most = (1 << 25) - 1
     layer = rescaled_twice(reals, (-most, most), codes, "layer")
     sums = np.concatenate([sums_near_ties(real, codes, most) for real in reals])
-    x = FixedArray.from_ints(np.repeat(sums[:, np.newaxis], len(reals), axis=1), whole(-most, most))
+    x = FixedArray.from_ints(np.repeat(sums[:, np.newaxis], len(reals), axis=1), integer_format(-most, most))
     expected = [
         [min(max(twice(int(s), *quantized_multiplier(real)), codes[0]), codes[1]) for real in reals]
         for s in sums
     ]
     y = layer(x)
     assert y.ints.tolist() == expected
-    assert y.format == whole(*codes)
+    assert y.format == integer_format(*codes)
 
 
 def test_two_roundings_are_one_where_no_code_is_negative() -> None:
@@ -84,7 +84,7 @@ def test_a_proven_multiplier_rounds_as_the_double_does(real: float, codes: tuple
     layer = rescaled_once(proven_multiplier(real, (-most, most), codes), (-most, most), codes, "fc")
     sums = sums_near_ties(real, codes, most)
     expected = np.clip(round_away(sums.astype(np.float64) * real), *codes)
-    assert np.array_equal(layer(FixedArray.from_ints(sums, whole(-most, most))).ints, expected)
+    assert np.array_equal(layer(FixedArray.from_ints(sums, integer_format(-most, most))).ints, expected)
 
 
 def test_a_proven_multiplier_rounds_as_the_double_does_for_16_bits() -> None:
@@ -93,7 +93,7 @@ def test_a_proven_multiplier_rounds_as_the_double_does_for_16_bits() -> None:
         proven = proven_multiplier([real, real / 3], (-most, most), codes)
         layer = rescaled_once(proven, (-most, most), codes, "fc")
         sums = sums_near_ties(real, codes, most)
-        x = FixedArray.from_ints(np.stack([sums, sums], axis=1), whole(-most, most))
+        x = FixedArray.from_ints(np.stack([sums, sums], axis=1), integer_format(-most, most))
         expected = np.stack([round_away(sums * real), round_away(sums * (real / 3))], axis=1)
         assert np.array_equal(layer(x).ints, np.clip(expected, *codes))
 
@@ -105,7 +105,7 @@ def test_15_bits_round_half_up_once() -> None:
     sums = np.random.default_rng(0).integers(-most // 50, most // 50, 999)
     expected = np.clip((sums * short + (1 << (14 - shift))) >> (15 - shift), *codes)
     layer = rescaled_short(0.0009, (-most, most), codes, "conv")
-    assert np.array_equal(layer(FixedArray.from_ints(sums, whole(-most, most))).ints, expected)
+    assert np.array_equal(layer(FixedArray.from_ints(sums, integer_format(-most, most))).ints, expected)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 12, 49, 144])
@@ -125,7 +125,7 @@ def test_a_landing_limits_every_integer(codes: tuple[int, int]) -> None:
     y = FixedArray.from_ints(x, format)
     y = y if clamp is None else clamp(y)
     assert np.array_equal(y.ints, np.clip(x, *codes))
-    assert y.format == whole(*codes)
+    assert y.format == integer_format(*codes)
 
 
 def test_sums_that_overflow_32_bits_are_refused() -> None:

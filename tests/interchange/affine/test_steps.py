@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fixedpoint_nn.interchange.affine.constants import Unsuited, whole
+from fixedpoint_nn.interchange.affine.constants import Unsuited, integer_format
 from fixedpoint_nn.interchange.affine.rescale import Lookup, Rescale
 from fixedpoint_nn.interchange.affine.stepping import stepped
 from fixedpoint_nn.interchange.affine.steps import StepFunction, holds, line_of
@@ -24,10 +24,10 @@ Function = Callable[[Any], Any]
 def at_every_sum(layer: Any, steps: StepFunction, function: Function) -> None:
     sums = np.arange(steps.sums[0], steps.sums[1] + 1)
     channels = len(steps.signs)
-    x = FixedArray.from_ints(np.repeat(sums[:, np.newaxis], channels, 1), whole(*steps.sums))
+    x = FixedArray.from_ints(np.repeat(sums[:, np.newaxis], channels, 1), integer_format(*steps.sums))
     y = layer(x)
     assert np.array_equal(y.ints, function(np.repeat(sums[np.newaxis], channels, 0)).T)
-    assert y.format == whole(*steps.codes)
+    assert y.format == integer_format(*steps.codes)
 
 
 @settings(max_examples=60, deadline=None)

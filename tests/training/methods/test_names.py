@@ -3,14 +3,14 @@ from __future__ import annotations
 
 import pytest
 
-from fixedpoint_nn.training.methods import METHODS, Joined, LearnedSteps, Stage, joined
+from fixedpoint_nn.training.methods import METHODS, JoinedMethods, LearnedSteps, Stage, joined
 from fixedpoint_nn.training.methods.progressive import ProgressiveBits
 
 
 def test_a_name_gives_its_method_and_several_are_joined() -> None:
     assert joined("lsq") == LearnedSteps()
     both = joined("stochastic + lsq")
-    assert isinstance(both, Joined)
+    assert isinstance(both, JoinedMethods)
     assert both.methods == (METHODS["lsq"], METHODS["stochastic"])
     assert joined(LearnedSteps(weights=False)).weights is False  # type: ignore[attr-defined]
 

@@ -11,18 +11,18 @@ from fixedpoint_nn.interchange.onnx.value import Refused
 from fixedpoint_nn.numerics.arrays import Array, Ints
 
 
-class Scaled(np.ndarray):
+class ScaledConstant(np.ndarray):
     """A float array equal to `ints * scales`, element by element."""
 
     ints: Ints
     scales: Array
 
     @classmethod
-    def of(cls, ints: Any, scales: Any) -> Scaled:
+    def of(cls, ints: Any, scales: Any) -> ScaledConstant:
         """The array from integers and scales, as DequantizeLinear computes it."""
         ints = np.asarray(ints, np.int64)
         scales = np.broadcast_to(np.asarray(scales, np.float32), ints.shape)
-        made: Scaled = np.asarray(ints.astype(np.float32) * scales).view(cls)
+        made: ScaledConstant = np.asarray(ints.astype(np.float32) * scales).view(cls)
         made.ints, made.scales = ints, scales
         return made
 
@@ -32,7 +32,7 @@ def scaled(array: Any) -> tuple[Ints, Array] | None:
 
     A negative scale becomes a positive one with negated integers.
     """
-    if isinstance(array, Scaled) and hasattr(array, "ints"):
+    if isinstance(array, ScaledConstant) and hasattr(array, "ints"):
         falling = array.scales < 0
         return np.where(falling, -array.ints, array.ints), np.abs(array.scales)
     if array.dtype.kind in "iu":

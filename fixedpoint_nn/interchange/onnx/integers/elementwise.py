@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn import layers
-from fixedpoint_nn.interchange.affine.constants import constant
+from fixedpoint_nn.interchange.affine.constants import fixed_constant
 from fixedpoint_nn.interchange.affine.rescale import Fitted
 from fixedpoint_nn.interchange.affine.rescaling import landing
 from fixedpoint_nn.interchange.onnx.builder import beside
@@ -26,17 +26,17 @@ from fixedpoint_nn.interchange.onnx.integers.chain import (
     channels,
 )
 from fixedpoint_nn.interchange.onnx.integers.constants import scaled
-from fixedpoint_nn.interchange.onnx.integers.joining import of_two, product
+from fixedpoint_nn.interchange.onnx.integers.joining import product_of_two, sum_of_two
 from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, meaning, reals
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numbers.functions import FUNCTIONS
 from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.quantizer import Quantizer
 
 
-def linked(v: Value, *links: Link) -> Value:
+def linked(v: OnnxValue, *links: Link) -> OnnxValue:
     """The value with further operations appended to its chain."""
     kind = reals(v)
     chain: Chain = (*kind.chain, *links)
@@ -47,7 +47,7 @@ def linked(v: Value, *links: Link) -> Value:
     return replace(v, kind=longer)
 
 
-def numbers(step: IntegerStep, index: int, v: Value) -> tuple[float, ...]:
+def numbers(step: IntegerStep, index: int, v: OnnxValue) -> tuple[float, ...]:
     """A constant operand as one number, or one per channel."""
     array = np.asarray(step.constant(index, "operands"), np.float32)
     if not np.isfinite(array).all():
@@ -56,21 +56,23 @@ def numbers(step: IntegerStep, index: int, v: Value) -> tuple[float, ...]:
             "joins the mask out of the quantised operators"
         )
     if np.broadcast_shapes(array.shape, v.dims) != v.dims:
-        raise Refused(f"its constant of shape {list(array.shape)} makes more of its input {list(v.dims)}")
+        raise Refused(
+            f"its constant of shape {list(array.shape)} broadcasts its input {list(v.dims)} to a larger shape"
+        )
     found = beside(array, v)
     if found.size == 1:
         return (float(found.reshape(())),)
     if found.ndim != 1 or found.shape != (v.sample[-1],):
         raise Refused(
             f"its constant has the shape {list(array.shape)}: one number, one for each channel, or "
-            "codes of one scale, is read"
+            "codes of one scale, is supported"
         )
     return tuple(found.tolist())
 
 
-def _either(step: IntegerStep, make: Callable[[tuple[float, ...]], Link]) -> Value:
+def _either(step: IntegerStep, make: Callable[[tuple[float, ...]], Link]) -> OnnxValue:
     """The value with the operation of a constant appended, for operands in any order."""
-    place = 0 if isinstance(step.operands[0], Value) else 1
+    place = 0 if isinstance(step.operands[0], OnnxValue) else 1
     v = step.value(place, kind="")
     return linked(v, make(numbers(step, 1 - place, v)))
 
@@ -78,15 +80,15 @@ def _either(step: IntegerStep, make: Callable[[tuple[float, ...]], Link]) -> Val
 def _both(step: IntegerStep) -> bool:
     """Are both operands values? A constant of codes that differ from place to place becomes one."""
     one, two = step.operands[:2]
-    if isinstance(one, Value) and isinstance(two, np.ndarray):
+    if isinstance(one, OnnxValue) and isinstance(two, np.ndarray):
         two = _of_each_place(step, one, two)
-    elif isinstance(two, Value) and isinstance(one, np.ndarray):
+    elif isinstance(two, OnnxValue) and isinstance(one, np.ndarray):
         one = _of_each_place(step, two, one)
     step.operands = [one, two, *step.operands[2:]]
-    return all(isinstance(operand, Value) for operand in step.operands[:2])
+    return all(isinstance(operand, OnnxValue) for operand in step.operands[:2])
 
 
-def _of_each_place(step: IntegerStep, v: Value, array: Any) -> Any:
+def _of_each_place(step: IntegerStep, v: OnnxValue, array: Any) -> Any:
     """A constant such as an embedding of positions as a value of every sample; others as they are."""
     parts = scaled(array)
     if parts is None or np.broadcast_shapes(array.shape, v.dims) != v.dims:
@@ -94,7 +96,7 @@ def _of_each_place(step: IntegerStep, v: Value, array: Any) -> Any:
     ints, scales = beside(parts[0], v), np.unique(parts[1])
     if ints.ndim < 2 or len(scales) != 1 or not np.isfinite(scales).all():
         return array
-    spread = constant(np.broadcast_to(ints, v.sample))
+    spread = fixed_constant(np.broadcast_to(ints, v.sample))
     node = step.builder.add(f"{step.name}_constant", layers.Repeated(spread), v.node)
     low, high = int(ints.min()), int(ints.max())
     kind: Any = Reals(low, high, (Times((float(scales[0]),)),), zero=0)
@@ -102,17 +104,17 @@ def _of_each_place(step: IntegerStep, v: Value, array: Any) -> Any:
 
 
 @operator("Add")
-def add(step: IntegerStep) -> Value:
+def add(step: IntegerStep) -> OnnxValue:
     """Convert Add."""
-    return of_two(step, 1) if _both(step) else _either(step, Plus)
+    return sum_of_two(step, 1) if _both(step) else _either(step, Plus)
 
 
 @operator("Sub")
-def subtract(step: IntegerStep) -> Value:
+def subtract(step: IntegerStep) -> OnnxValue:
     """Convert Sub."""
     if _both(step):
-        return of_two(step, -1)
-    if isinstance(step.operands[0], Value):
+        return sum_of_two(step, -1)
+    if isinstance(step.operands[0], OnnxValue):
         v = step.value(0, kind="")
         return linked(v, Plus(tuple(-x for x in numbers(step, 1, v))))
     v = step.value(1, kind="")
@@ -120,13 +122,13 @@ def subtract(step: IntegerStep) -> Value:
 
 
 @operator("Mul")
-def multiply(step: IntegerStep) -> Value:
+def multiply(step: IntegerStep) -> OnnxValue:
     """Convert Mul."""
-    return product(step) if _both(step) else _either(step, Times)
+    return product_of_two(step) if _both(step) else _either(step, Times)
 
 
 @operator("Div")
-def divide(step: IntegerStep) -> Value:
+def divide(step: IntegerStep) -> OnnxValue:
     """Convert Div by constants."""
     v = step.value(0, kind="")
     by = numbers(step, 1, v)
@@ -136,19 +138,19 @@ def divide(step: IntegerStep) -> Value:
 
 
 @operator("Neg")
-def negate(step: IntegerStep) -> Value:
+def negate(step: IntegerStep) -> OnnxValue:
     """Convert Neg."""
     return linked(step.value(0, kind=""), Times((-1.0,)))
 
 
 @operator("Relu")
-def relu(step: IntegerStep) -> Value:
+def relu(step: IntegerStep) -> OnnxValue:
     """Convert Relu."""
     return linked(step.value(0, kind=""), Within(0.0))
 
 
 @operator("Clip")
-def clip(step: IntegerStep) -> Value:
+def clip(step: IntegerStep) -> OnnxValue:
     """Convert Clip."""
     if step.opset < 11:
         low, high = step.attribute("min"), step.attribute("max")
@@ -162,7 +164,7 @@ def clip(step: IntegerStep) -> Value:
     return linked(v, Within(-np.inf if low is None else low, np.inf if high is None else high))
 
 
-def limited(step: IntegerStep, v: Value, kind: Codes, low: Any, high: Any) -> Value:
+def limited(step: IntegerStep, v: OnnxValue, kind: Codes, low: Any, high: Any) -> OnnxValue:
     """Codes clipped to low..high."""
     least = kind.low if low is None else max(int(low) - kind.zero, kind.low)
     most = kind.high if high is None else min(int(high) - kind.zero, kind.high)
@@ -177,20 +179,20 @@ def limited(step: IntegerStep, v: Value, kind: Codes, low: Any, high: Any) -> Va
 
 
 @operator("LeakyRelu")
-def leaky_relu(step: IntegerStep) -> Value:
+def leaky_relu(step: IntegerStep) -> OnnxValue:
     """Convert LeakyRelu."""
     return linked(step.value(0, kind=""), Leaning((float(step.attribute("alpha", 0.01)),)))
 
 
 @operator("PRelu")
-def prelu(step: IntegerStep) -> Value:
+def prelu(step: IntegerStep) -> OnnxValue:
     """Convert PRelu."""
     v = step.value(0, kind="")
     return linked(v, Leaning(numbers(step, 1, v)))
 
 
 @operator("BatchNormalization")
-def batch_normalization(step: IntegerStep) -> Value:
+def batch_normalization(step: IntegerStep) -> OnnxValue:
     """Convert BatchNormalization, as one product and one sum for each channel."""
     step.must_be("training_mode", 0)
     step.must_be("spatial", 1)
@@ -206,7 +208,7 @@ def batch_normalization(step: IntegerStep) -> Value:
         raise Refused(f"its parameters are not one for each of the {v.dims[1]} channels")
     factor = gain / np.sqrt(variance + np.float32(step.attribute("epsilon", 1e-5)))
     if not (np.isfinite(factor).all() and factor.all()):
-        raise Refused("one of its channels is multiplied by nothing, or by no number")
+        raise Refused("one of its channels is multiplied by zero, infinity or nan")
     return linked(v, Times(tuple(factor.tolist())), Plus(tuple((shift - mean * factor).tolist())))
 
 
@@ -215,33 +217,33 @@ def _sigmoid(y: Any) -> Any:
 
 
 @operator("Sigmoid")
-def sigmoid(step: IntegerStep) -> Value:
+def sigmoid(step: IntegerStep) -> OnnxValue:
     """Convert Sigmoid."""
     return linked(step.value(0, kind=""), Curve("sigmoid", _sigmoid))
 
 
 @operator("Tanh")
-def tanh(step: IntegerStep) -> Value:
+def tanh(step: IntegerStep) -> OnnxValue:
     """Convert Tanh."""
     return linked(step.value(0, kind=""), Curve("tanh", np.tanh))
 
 
 @operator("HardSigmoid")
-def hard_sigmoid(step: IntegerStep) -> Value:
+def hard_sigmoid(step: IntegerStep) -> OnnxValue:
     """Convert HardSigmoid."""
     alpha, beta = float(step.attribute("alpha", 0.2)), float(step.attribute("beta", 0.5))
     return linked(step.value(0, kind=""), Times((alpha,)), Plus((beta,)), Within(0.0, 1.0))
 
 
 @operator("HardSwish")
-def hard_swish(step: IntegerStep) -> Value:
+def hard_swish(step: IntegerStep) -> OnnxValue:
     """Convert HardSwish."""
     curve = Curve("hard swish", lambda y: y * np.clip(y / y.dtype.type(6) + y.dtype.type(0.5), 0, 1), 0)
     return linked(step.value(0, kind=""), curve)
 
 
 @operator("Elu")
-def elu(step: IntegerStep) -> Value:
+def elu(step: IntegerStep) -> OnnxValue:
     """Convert Elu."""
     alpha = float(step.attribute("alpha", 1.0))
     curve = Curve(
@@ -256,7 +258,7 @@ def _curve(name: str, function: Callable[[Any], Any], rises: int = 1) -> None:
     """Register a function without attributes; `rises` is 1, or 0 if it is not monotonic."""
 
     @operator(name)
-    def convert(step: IntegerStep) -> Value:
+    def convert(step: IntegerStep) -> OnnxValue:
         return linked(step.value(0, kind=""), Curve(name.lower(), function, rises))
 
 
@@ -274,7 +276,7 @@ _curve("Mish", lambda y: y * np.tanh(np.logaddexp(y.astype(np.float64), 0)), 0)
 
 
 @operator("Gelu")
-def gelu(step: IntegerStep) -> Value:
+def gelu(step: IntegerStep) -> OnnxValue:
     """Convert Gelu, and its approximation by tanh."""
     step.must_be("approximate", "none", "tanh")
     if step.attribute("approximate", "none") == "none":
@@ -290,7 +292,7 @@ def _gelu_by_tanh(y: Any) -> Any:
 
 
 @operator("Cast")
-def cast(step: IntegerStep) -> Value:
+def cast(step: IntegerStep) -> OnnxValue:
     """Convert Cast of integers to floats, and between kinds of float."""
     from fixedpoint_nn.interchange.onnx.file import package
 
@@ -307,7 +309,7 @@ def cast(step: IntegerStep) -> Value:
     return replace(v, kind=meant)
 
 
-def one_for_all(v: Value) -> bool:
+def one_for_all(v: OnnxValue) -> bool:
     """Whether elements may move between channels: only if the chain is the same for all channels."""
     kind: Any = v.kind
     return isinstance(kind, Codes) or channels(kind.chain) == 1

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fixedpoint_nn.interchange.onnx.model import Model, Operation, in_order
+from fixedpoint_nn.interchange.onnx.model import OnnxModel, OnnxOperation, in_order
 
 MOST_MOVES = 4096  # per model; each takes time proportional to its nodes
 REAL_ZERO = "pads with the real number zero"  # an attribute of a Pad that came before its quantiser
@@ -23,7 +23,7 @@ MOVES = (
 )  # fmt: skip
 
 
-def hoisted(model: Model) -> Model:
+def hoisted(model: OnnxModel) -> OnnxModel:
     """The model with its quantisers as early as possible."""
     constants = scalars(model)
     operations = list(model.operations)
@@ -32,7 +32,7 @@ def hoisted(model: Model) -> Model:
     number = 0
     while number < MOST_MOVES:
         makers = {name: operation for operation in operations for name in operation.outputs if name}
-        takers: dict[str, list[Operation]] = {}
+        takers: dict[str, list[OnnxOperation]] = {}
         for operation in operations:
             for name in dict.fromkeys(operation.inputs):
                 takers.setdefault(name, []).append(operation)
@@ -67,7 +67,7 @@ def hoisted(model: Model) -> Model:
     return replace(model, operations=tuple(operations))
 
 
-def scalars(model: Model) -> Mapping[str, float]:
+def scalars(model: OnnxModel) -> Mapping[str, float]:
     """The scalar constants, by name."""
     arrays = dict(model.constants)
     for operation in model.operations:
@@ -77,7 +77,7 @@ def scalars(model: Model) -> Mapping[str, float]:
     return {name: float(array.reshape(())) for name, array in arrays.items() if array.size == 1}
 
 
-def _moves(operation: Operation, model: Model) -> bool:
+def _moves(operation: OnnxOperation, model: OnnxModel) -> bool:
     """Whether the operation only moves elements, and pads with nothing but zeros."""
     if operation.domain or len([name for name in operation.outputs if name]) != 1:
         return False

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn import layers
-from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact, whole
+from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, fixed_constant, integer_format
 from fixedpoint_nn.interchange.affine.joining import RescaledProduct
 from fixedpoint_nn.interchange.affine.rescale import Fitted, Lookup
 from fixedpoint_nn.interchange.affine.rescaling import landing
@@ -18,11 +18,11 @@ from fixedpoint_nn.interchange.affine.stepping import along
 from fixedpoint_nn.interchange.affine.steps import StepFunction, line_of
 from fixedpoint_nn.interchange.affine.weighted import WeightedSum
 from fixedpoint_nn.interchange.onnx.integers.chain import Times, Within, applied, channels
-from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, limits, reals
+from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, integer_range, reals
 from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.operators.elementwise import aligned
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.quantizer import Quantizer
@@ -36,7 +36,7 @@ MOST_EXACT_BITS = 28  # of weights for values that are not rounded
 
 
 @dataclass(frozen=True)
-class Pair:
+class JoinedOperands:
     """Two operands that are added (with `sign` of the second) or, with sign 0, multiplied."""
 
     sign: int
@@ -49,7 +49,7 @@ class Pair:
         return x * y if not self.sign else x + y if self.sign > 0 else x - y
 
 
-def pair_of(step: IntegerStep) -> tuple[list[Value], tuple[int, ...]]:
+def pair_of(step: IntegerStep) -> tuple[list[OnnxValue], tuple[int, ...]]:
     """(both values in the same order of axes, shape of the result)."""
     values = [step.value(i, kind="") for i in range(2)]
     try:
@@ -59,20 +59,22 @@ def pair_of(step: IntegerStep) -> tuple[list[Value], tuple[int, ...]]:
     return aligned(step, values, len(dims)), dims
 
 
-def of_two(step: IntegerStep, sign: int) -> Value:
+def sum_of_two(step: IntegerStep, sign: int) -> OnnxValue:
     """The sum of two values, or their difference."""
     values, dims = pair_of(step)
     one, two = (reals(v) for v in values)
     rounds = step.rounding
     small = (one.high - one.low + 1) * (two.high - two.low + 1) <= MOST_PAIRS
     if rounds is not None and small and channels(one.chain) == channels(two.chain) == 1:
-        return _rounded(step, values, dims, Pair(sign, one, two), rounds)
+        return _rounded(step, values, dims, JoinedOperands(sign, one, two), rounds)
     scales = one.scale, two.scale
     if rounds is not None and rounds.how is np.rint and not rounds.early:
-        return _together(step, values, dims, Pair(sign, one, two), rounds)
+        return _together(step, values, dims, JoinedOperands(sign, one, two), rounds)
     weights, unit = exact_weights(*scales)
-    layer = WeightedSum(constant(weights[0]), constant(sign * weights[1]))
-    ends = [(x * weights[0], y) for x, y in zip(limits(one), _signed(two, sign * weights[1]), strict=True)]
+    layer = WeightedSum(fixed_constant(weights[0]), fixed_constant(sign * weights[1]))
+    ends = [
+        (x * weights[0], y) for x, y in zip(integer_range(one), _signed(two, sign * weights[1]), strict=True)
+    ]
     low, high = (x + y for x, y in ends)
     try:
         layer = replace(layer, sum=exact(low, high, f"{step.name}.sum"))
@@ -84,8 +86,8 @@ def of_two(step: IntegerStep, sign: int) -> Value:
 
 
 def _together(
-    step: IntegerStep, values: list[Value], dims: tuple[int, ...], pair: Pair, rounds: Rounds
-) -> Value:
+    step: IntegerStep, values: list[OnnxValue], dims: tuple[int, ...], pair: JoinedOperands, rounds: Rounds
+) -> OnnxValue:
     """The weighted sum of both, rounded once; the factors have 31 bits, more than the file's floats."""
     ends = np.array([[-np.inf, np.inf]], np.float32)
     for link in (*step.between, *rounds.links):
@@ -95,10 +97,10 @@ def _together(
     bits = FACTOR_BITS - frexp(max(factors))[1]
     first, second = (int(np.floor(np.ldexp(factor, bits) + 0.5)) for factor in factors)
     if low >= high or bits < 0:
-        raise Refused("its result is one number, or has a scale far below those of its operands")
+        raise Refused("its result is constant, or has a scale far below those of its operands")
     format, clamp = landing(low, high, step.name)
     fitted = Fitted(0, Quantizer(format, Rounding.HALF_EVEN, Overflow.SATURATE, step.name), clamp)
-    layer = WeightedSum(constant(first, bits), constant(pair.sign * second, bits), None, fitted)
+    layer = WeightedSum(fixed_constant(first, bits), fixed_constant(pair.sign * second, bits), None, fitted)
     made = step.made(layer, values, dims, values[0].axes)
     kind: Any = Codes(low, high, rounds.zero)
     return replace(made, kind=kind)
@@ -124,14 +126,14 @@ def exact_weights(one: float, two: float) -> tuple[tuple[int, int], float]:
     return (a, b), unit
 
 
-def product(step: IntegerStep) -> Value:
+def product_of_two(step: IntegerStep) -> OnnxValue:
     """The product of two values."""
     values, dims = pair_of(step)
     one, two = (reals(v) for v in values)
     rounds = step.rounding
     if rounds is not None and (one.high - one.low + 1) * (two.high - two.low + 1) <= MOST_PAIRS:
-        return _rounded(step, values, dims, Pair(0, one, two), rounds)
-    ends = [x * y for x in limits(one) for y in limits(two)]
+        return _rounded(step, values, dims, JoinedOperands(0, one, two), rounds)
+    ends = [x * y for x in integer_range(one) for y in integer_range(two)]
     low, high = min(ends), max(ends)
     try:
         layer = layers.Multiply(exact(low, high, f"{step.name}.product"))
@@ -144,8 +146,8 @@ def product(step: IntegerStep) -> Value:
 
 
 def _rounded(
-    step: IntegerStep, values: list[Value], dims: tuple[int, ...], pair: Pair, rounds: Rounds
-) -> Value:
+    step: IntegerStep, values: list[OnnxValue], dims: tuple[int, ...], pair: JoinedOperands, rounds: Rounds
+) -> OnnxValue:
     """The codes of the following quantiser, whose own node is then skipped."""
     a, b = np.meshgrid(
         np.arange(pair.one.low, pair.one.high + 1), np.arange(pair.two.low, pair.two.high + 1), indexing="ij"
@@ -161,12 +163,12 @@ def _rounded(
 
 def joined_codes(
     step: IntegerStep,
-    values: list[Value],
+    values: list[OnnxValue],
     dims: tuple[int, ...],
-    pair: Pair,
+    pair: JoinedOperands,
     found: tuple[Ints, Ints, Ints],
     rounds: Rounds,
-) -> Value:
+) -> OnnxValue:
     """The value of a layer that maps every pair (found[0], found[1]) to found[2]: one multiplication, or a table."""
     a, b, codes = found
     if len(codes) > MOST_PAIRS:
@@ -181,7 +183,7 @@ def joined_codes(
     return replace(made, kind=kind)
 
 
-def _line(name: str, pair: Pair, a: Ints, b: Ints, codes: Ints, rounds: Rounds) -> Any:
+def _line(name: str, pair: JoinedOperands, a: Ints, b: Ints, codes: Ints, rounds: Rounds) -> Any:
     """One multiplication of a weighted sum, or of the product, that is right for every pair; None without one."""
     scales = pair.one.scale, pair.two.scale
     for bits in WEIGHT_BITS if pair.sign else (0,):
@@ -200,7 +202,7 @@ def _line(name: str, pair: Pair, a: Ints, b: Ints, codes: Ints, rounds: Rounds) 
         total = exact(*steps.sums, f"{name}.sum")
         if not pair.sign:
             return RescaledProduct(rescale, total)
-        return WeightedSum(constant(weights[0]), constant(pair.sign * weights[1]), total, rescale)
+        return WeightedSum(fixed_constant(weights[0]), fixed_constant(pair.sign * weights[1]), total, rescale)
     return None
 
 
@@ -218,18 +220,18 @@ def _steps(n: Ints, codes: Ints, rounds: Rounds) -> StepFunction | None:
     return StepFunction(first[np.newaxis], np.ones(1, np.int64), sums, rounds.centred, until[np.newaxis])
 
 
-def _table(name: str, pair: Pair, codes: Ints, rounds: Rounds) -> WeightedSum:
+def _table(name: str, pair: JoinedOperands, codes: Ints, rounds: Rounds) -> WeightedSum:
     """A table of the code of every pair, whose address is made of both."""
     span = pair.two.high - pair.two.low + 1
-    address = whole(0, len(codes) - 1)
+    address = integer_format(0, len(codes) - 1)
     entries = np.zeros(1 << address.bits, np.int64)
     entries[: len(codes)] = codes
     low, high = rounds.centred
     table = ValueTable("pairs", address, exact(low, high, name), tuple(np.clip(entries, low, high).tolist()))
     return WeightedSum(
-        constant(span),
+        fixed_constant(span),
         None,
         exact(0, len(codes) - 1, f"{name}.address"),
         Lookup(table),
-        constant(-pair.one.low * span - pair.two.low),
+        fixed_constant(-pair.one.low * span - pair.two.low),
     )

@@ -15,18 +15,18 @@ from fixedpoint_nn.interchange.onnx.integers.chain import Times
 from fixedpoint_nn.interchange.onnx.integers.constants import along
 from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, codes
 from fixedpoint_nn.interchange.onnx.integers.products import by_constant, convolved, multiplied, of_two
-from fixedpoint_nn.interchange.onnx.integers.quantizing import centred, range_of
+from fixedpoint_nn.interchange.onnx.integers.quantizing import centred, range_of_type
 from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds, landed
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
 from fixedpoint_nn.interchange.onnx.operators import convolutions, products
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numerics.arrays import Array, Ints
 
 INT32 = 1 << 31
 
 
-def zero_of(step: IntegerStep, index: int) -> int:
+def zero_point(step: IntegerStep, index: int) -> int:
     """The zero point of a computed operand."""
     array = step.optional(index, "zero point")
     if array is None:
@@ -48,7 +48,7 @@ def scale_of(step: IntegerStep, index: int, what: str) -> Array:
 def integers(step: IntegerStep, index: int, zeros_at: int, axis: int) -> Ints:
     """Constant weights minus their zero points."""
     array = np.asarray(step.constant(index, "weights"))
-    range_of(array, "weights")
+    range_of_type(array, "weights")
     zeros = step.optional(zeros_at, "zero points")
     ints: Ints = array.astype(np.int64)
     if zeros is None:
@@ -61,9 +61,9 @@ def integers(step: IntegerStep, index: int, zeros_at: int, axis: int) -> Ints:
     "Conv2D, and a rescaling with the same codes as a 32-bit float factor at every sum",
     "3-D; weights that are computed",
 )
-def qlinear_conv(step: IntegerStep) -> Value:
+def qlinear_conv(step: IntegerStep) -> OnnxValue:
     """Convert QLinearConv."""
-    x = centred(step, step.value(0, kind=""), zero_of(step, 2))
+    x = centred(step, step.value(0, kind=""), zero_point(step, 2))
     ints = integers(step, 3, 5, 0)
     own, others, after = (scale_of(step, i, "scales") for i in (1, 4, 6))
     if own.size != 1 or after.size != 1 or ints.ndim < 3:
@@ -79,17 +79,19 @@ def _without_scales(step: IntegerStep, index: int) -> IntegerStep:
     """The node without scales; its bias is in integers of the sums' scale."""
     bias = step.optional(index, "biases") if step.given(index) else None
     if bias is not None and np.asarray(bias).dtype.name != "int32":
-        raise Refused(f"its biases are {np.asarray(bias).dtype.name}, and int32 is read")
+        raise Refused(f"its biases are {np.asarray(bias).dtype.name}, and int32 is supported")
     return step
 
 
-def rescaled(step: IntegerStep, made: Value, sums: tuple[int, int], factor: Array, zero_at: int) -> Value:
+def rescaled(
+    step: IntegerStep, made: OnnxValue, sums: tuple[int, int], factor: Array, zero_at: int
+) -> OnnxValue:
     """The value round(float32(sum) * factor) + zero, as the runtime's kernels compute it."""
     if max(-sums[0], sums[1]) >= INT32:
         raise Refused(f"its sums reach {max(-sums[0], sums[1]):,}, and the operator's have 32 bits")
     zeros = step.constant(zero_at, "zero points")
-    low, high = range_of(zeros, "zero point")
-    zero = zero_of(step, zero_at)
+    low, high = range_of_type(zeros, "zero point")
+    zero = zero_point(step, zero_at)
     factor = np.unique(factor) if len(np.unique(factor)) == 1 else factor
     rounds = Rounds((1.0,), zero, low, high)
     function = rounds.steps(Reals(*sums, (Times(tuple(factor.tolist())),)), np.float32)
@@ -105,7 +107,7 @@ def rescaled(step: IntegerStep, made: Value, sums: tuple[int, int], factor: Arra
     "Dense or MatMul, and a rescaling with the same codes as a 32-bit float factor at every sum",
     "a scale for each row of the first operand",
 )
-def qlinear_matmul(step: IntegerStep) -> Value:
+def qlinear_matmul(step: IntegerStep) -> OnnxValue:
     """Convert QLinearMatMul."""
     own, others, after = (scale_of(step, i, "scales") for i in (1, 4, 6))
     if own.size != 1 or after.size != 1:
@@ -115,7 +117,7 @@ def qlinear_matmul(step: IntegerStep) -> Value:
 
 
 @operator("MatMulInteger", "Dense or MatMul", "a zero point for each row of the first operand")
-def matmul_integer(step: IntegerStep) -> Value:
+def matmul_integer(step: IntegerStep) -> OnnxValue:
     """Convert MatMulInteger: sums of 32 bits."""
     made, sums = _product(step, 0, 2, 1, 3)
     return _sums(made, sums)
@@ -123,34 +125,35 @@ def matmul_integer(step: IntegerStep) -> Value:
 
 def _product(
     step: IntegerStep, a_at: int, a_zero: int, b_at: int, b_zero: int
-) -> tuple[Value, tuple[int, int]]:
+) -> tuple[OnnxValue, tuple[int, int]]:
+    """(exact sums of the product of two operands, their range); each operand has its zero point subtracted."""
     one, two = step.operands[a_at], step.operands[b_at]
-    if isinstance(one, Value) and isinstance(two, Value):
+    if isinstance(one, OnnxValue) and isinstance(two, OnnxValue):
         a, b = (
-            _as_reals(centred(step, step.value(i, kind=""), zero_of(step, zero)))
+            _as_reals(centred(step, step.value(i, kind=""), zero_point(step, zero)))
             for i, zero in ((a_at, a_zero), (b_at, b_zero))
         )
         bare = replace(step, operands=[a, b])
         return _apart(of_two(bare, products.matmul, a, b))
-    left = not isinstance(one, Value)
+    left = not isinstance(one, OnnxValue)
     at, zero = (b_at, b_zero) if left else (a_at, a_zero)
-    x = centred(step, step.value(at, kind=""), zero_of(step, zero))
+    x = centred(step, step.value(at, kind=""), zero_point(step, zero))
     ints = integers(step, *((a_at, a_zero, -2) if left else (b_at, b_zero, -1)))
     return _apart(multiplied(step, x, ints, np.ones(ints.shape, np.float32), 1.0, left))
 
 
-def _apart(v: Value) -> tuple[Value, tuple[int, int]]:
+def _apart(v: OnnxValue) -> tuple[OnnxValue, tuple[int, int]]:
     kind: Any = v.kind
     return v, (kind.low, kind.high)
 
 
-def _as_reals(v: Value) -> Value:
+def _as_reals(v: OnnxValue) -> OnnxValue:
     kind = codes(v)
     same: Any = Reals(kind.low, kind.high, (Times((1.0,)),))
     return replace(v, kind=same)
 
 
-def _sums(made: Value, sums: tuple[int, int]) -> Value:
+def _sums(made: OnnxValue, sums: tuple[int, int]) -> OnnxValue:
     if max(-sums[0], sums[1]) >= INT32:
         raise Refused(f"its sums reach {max(-sums[0], sums[1]):,}, and the operator's have 32 bits")
     kind: Any = Codes(*sums)
@@ -158,9 +161,9 @@ def _sums(made: Value, sums: tuple[int, int]) -> Value:
 
 
 @operator("ConvInteger", "Conv2D", "3-D; weights that are computed")
-def conv_integer(step: IntegerStep) -> Value:
+def conv_integer(step: IntegerStep) -> OnnxValue:
     """Convert ConvInteger: sums of 32 bits."""
-    x = centred(step, step.value(0, kind=""), zero_of(step, 2))
+    x = centred(step, step.value(0, kind=""), zero_point(step, 2))
     ints = integers(step, 1, 3, 0)
     if ints.ndim < 3:
         raise Refused(f"its weights have the shape {list(ints.shape)}")

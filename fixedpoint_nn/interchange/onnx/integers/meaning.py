@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.interchange.onnx.integers.chain import Chain, Times, applied, channels
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numerics.qformat import QFormat
 
 
@@ -70,7 +70,7 @@ class Reals:
 Meaning = Codes | Reals
 
 
-def meaning(v: Value) -> Meaning:
+def meaning(v: OnnxValue) -> Meaning:
     """The meaning of a value's integers."""
     kind: Any = v.kind
     if not isinstance(kind, Codes | Reals):
@@ -81,7 +81,7 @@ def meaning(v: Value) -> Meaning:
     return kind
 
 
-def reals(v: Value) -> Reals:
+def reals(v: OnnxValue) -> Reals:
     """The meaning of a value, which must be real numbers; else raises Refused."""
     found = meaning(v)
     if isinstance(found, Codes):
@@ -91,7 +91,7 @@ def reals(v: Value) -> Reals:
     return found
 
 
-def codes(v: Value) -> Codes:
+def codes(v: OnnxValue) -> Codes:
     """The meaning of a value, which must be codes; else raises Refused."""
     found = meaning(v)
     if isinstance(found, Reals):
@@ -101,7 +101,7 @@ def codes(v: Value) -> Codes:
     return found
 
 
-def limits(kind: Meaning) -> tuple[int, int]:
+def integer_range(kind: Meaning) -> tuple[int, int]:
     """The range (low, high) of the integers."""
     return kind.low, kind.high
 

@@ -25,7 +25,7 @@ from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
 from fixedpoint_nn.interchange.onnx.operators import activations, normalizations
 from fixedpoint_nn.interchange.onnx.step import axis_of
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 
 FLOAT: Any = "float"
 MOST_APART = 1 << 16  # integers of a row of a Softmax: the addresses of its table
@@ -33,12 +33,12 @@ UNIT = Times((2.0**-SHARE_BITS,))
 
 
 @operator("Softmax")
-def softmax(step: IntegerStep) -> Value:
+def softmax(step: IntegerStep) -> OnnxValue:
     """Softmax of integers times one scale."""
     return shared(step, step.value(0, kind=""))
 
 
-def shared(step: IntegerStep, v: Value) -> Value:
+def shared(step: IntegerStep, v: OnnxValue) -> OnnxValue:
     """The shares of 1 that these numbers have."""
     kind, scale = reals(v), _scale(v)
     span = kind.high - kind.low
@@ -56,27 +56,28 @@ def shared(step: IntegerStep, v: Value) -> Value:
 
 
 @operator("LayerNormalization")
-def layer_normalization(step: IntegerStep) -> Value:
+def layer_normalization(step: IntegerStep) -> OnnxValue:
     """LayerNormalization over the last axis, with a gain and a bias for each element."""
     step.attribute("stash_type")
     v = step.value(0, kind="")
     axis = axis_of(int(step.attribute("axis", -1)), len(v.dims))
     if any(step.operation.outputs[1:]):
-        raise Refused("its mean and deviation are taken; only its first output is read")
+        raise Refused("its outputs of mean and deviation are used; only its first output is supported")
     if axis != len(v.dims) - 1:
-        raise Refused("it normalises over several axes, and the last one is read")
+        raise Refused("it normalises over several axes, and the last one is supported")
     return _parametrised(step, _standardized(step, v, (axis,)))
 
 
 @operator("InstanceNormalization")
-def instance_normalization(step: IntegerStep) -> Value:
+def instance_normalization(step: IntegerStep) -> OnnxValue:
     """InstanceNormalization, with a gain and a bias for each channel."""
     v = step.builder.with_batch(step.value(0, kind=""), 0)
     made = _standardized(step, v, tuple(range(2, len(v.dims))))
     return _parametrised(step, step.builder.channels_last(made), 1)
 
 
-def _standardized(step: IntegerStep, v: Value, axes: tuple[int, ...]) -> Value:
+def _standardized(step: IntegerStep, v: OnnxValue, axes: tuple[int, ...]) -> OnnxValue:
+    """(x - mean) / deviation over these axes, rounded as the layer `Standardized` does."""
     kind, scale = reals(v), _scale(v)
     eps = float(step.attribute("epsilon", 1e-5)) / scale**2
     try:
@@ -84,7 +85,7 @@ def _standardized(step: IntegerStep, v: Value, axes: tuple[int, ...]) -> Value:
     except Unsuited as reason:
         raise Refused(f"it {reason}") from None
 
-    def convert(bare: IntegerStep) -> Value:
+    def convert(bare: IntegerStep) -> OnnxValue:
         return normalizations.normalized(bare, bare.value(0), axes, 0.0)
 
     made = _by_float(step, v, convert, layers.LayerNorm, layer)
@@ -94,7 +95,7 @@ def _standardized(step: IntegerStep, v: Value, axes: tuple[int, ...]) -> Value:
     return replace(made, kind=meant)
 
 
-def _parametrised(step: IntegerStep, v: Value, axis: int | None = None) -> Value:
+def _parametrised(step: IntegerStep, v: OnnxValue, axis: int | None = None) -> OnnxValue:
     """Times the gain, plus the bias; of an axis, or along the last ones."""
     for place, make in ((1, Times), (2, Plus)):
         if step.given(place):
@@ -106,7 +107,7 @@ def _parametrised(step: IntegerStep, v: Value, axis: int | None = None) -> Value
     return v
 
 
-def _scale(v: Value) -> float:
+def _scale(v: OnnxValue) -> float:
     """What an integer of a row is worth more than one that is 1 less."""
     found = line(reals(v).chain)
     if found is None or any(isinstance(link, Within) for link in reals(v).chain):
@@ -118,12 +119,16 @@ def _scale(v: Value) -> float:
 
 
 def _by_float(
-    step: IntegerStep, v: Value, convert: Callable[[Any], Any], kind: type[Any], layer: Shares | Standardized
-) -> Value:
+    step: IntegerStep,
+    v: OnnxValue,
+    convert: Callable[[Any], Any],
+    kind: type[Any],
+    layer: Shares | Standardized,
+) -> OnnxValue:
     """What the converter of floats makes, with a layer of integers in the place of its own."""
     before = set(step.builder.parts)
     made = convert(replace(step, operands=[replace(v, kind=FLOAT), *step.operands[1:]]))
-    assert isinstance(made, Value)
+    assert isinstance(made, OnnxValue)
     for name, part in list(step.builder.parts.items()):
         if name not in before and isinstance(part.layer, kind):
             step.builder.parts[name] = replace(part, layer=layer)

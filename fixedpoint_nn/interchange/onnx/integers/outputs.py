@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.interchange.affine.centred import Shifted
-from fixedpoint_nn.interchange.affine.constants import constant, exact
+from fixedpoint_nn.interchange.affine.constants import exact, fixed_constant
 from fixedpoint_nn.interchange.affine.rescale import Fitted, Lookup
 from fixedpoint_nn.interchange.affine.stepping import tabulated
 from fixedpoint_nn.interchange.affine.weighted import Scaling
-from fixedpoint_nn.interchange.onnx.builder import Builder
+from fixedpoint_nn.interchange.onnx.builder import GraphBuilder
 from fixedpoint_nn.interchange.onnx.integers.chain import Within, channels, line
 from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, format_of
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.qformat import QFormat
@@ -41,7 +41,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Grid:
+class GridMeaning:
     """The meaning of output integers in units of 2**-bits."""
 
     bits: int
@@ -51,7 +51,7 @@ class Grid:
         return np.ldexp(np.asarray(ints, np.float64), -self.bits).astype(np.float32)
 
 
-def filed_output(builder: Builder, v: Value) -> Value:
+def filed_output(builder: GraphBuilder, v: OnnxValue) -> OnnxValue:
     """The value converted to an output of the network."""
     kind: Any = v.kind
     zero = kind.zero
@@ -76,7 +76,7 @@ def exact_power(kind: Reals, power: int) -> Quantizer:
     return Quantizer(format, Rounding.FLOOR, Overflow.WRAP, "output")
 
 
-def on_grid(builder: Builder, v: Value) -> Value:
+def on_grid(builder: GraphBuilder, v: OnnxValue) -> OnnxValue:
     """Sums with per-channel factors and biases, converted to one unit for all channels."""
     kind: Any = v.kind
     found = line(kind.chain)
@@ -90,12 +90,12 @@ def on_grid(builder: Builder, v: Value) -> Value:
     bits = GRID_BITS - frexp(largest)[1]
     factors: Ints = np.floor(np.ldexp(factor, bits) + 0.5).astype(np.int64)
     shifts: Ints = np.floor(np.ldexp(shift, bits) + 0.5).astype(np.int64)
-    layer = Scaling(constant(factors, bits), constant(shifts, bits))
+    layer = Scaling(fixed_constant(factors, bits), fixed_constant(shifts, bits))
     node = builder.add("output", layer, v.node)
-    return replace(v, node=node, kind=Grid(bits), flat=None)
+    return replace(v, node=node, kind=GridMeaning(bits), flat=None)
 
 
-def _tabulated(builder: Builder, v: Value) -> Value:
+def _tabulated(builder: GraphBuilder, v: OnnxValue) -> OnnxValue:
     """A function of codes, such as a last Tanh: a table of its values, in one unit."""
     kind: Any = v.kind
     every = np.arange(kind.low, kind.high + 1)
@@ -107,4 +107,4 @@ def _tabulated(builder: Builder, v: Value) -> Value:
     ends = int(entries.min()), int(entries.max())
     table = tabulated(lambda n: entries[n - kind.low], (kind.low, kind.high), ends, "output")
     node = builder.add("output", Lookup(table), v.node)
-    return replace(v, node=node, kind=Grid(bits), flat=None)
+    return replace(v, node=node, kind=GridMeaning(bits), flat=None)

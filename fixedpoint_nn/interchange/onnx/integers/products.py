@@ -11,14 +11,14 @@ import numpy as np
 from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.affine.constants import Unsuited, exact
 from fixedpoint_nn.interchange.affine.sums import sums_of
-from fixedpoint_nn.interchange.onnx.builder import Whole
+from fixedpoint_nn.interchange.onnx.builder import IntegerConstant
 from fixedpoint_nn.interchange.onnx.integers.chain import Chain, Plus, Times
 from fixedpoint_nn.interchange.onnx.integers.constants import scaled
-from fixedpoint_nn.interchange.onnx.integers.meaning import Meaning, Reals, format_of, limits, reals
+from fixedpoint_nn.interchange.onnx.integers.meaning import Meaning, Reals, format_of, integer_range, reals
 from fixedpoint_nn.interchange.onnx.integers.step import Convert, IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
 from fixedpoint_nn.interchange.onnx.operators import convolutions, products
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numerics.arrays import Array, Ints
 
 PRODUCTS = layers.Dense | layers.Conv2D | layers.ConvTranspose2D | layers.MatMul
@@ -36,12 +36,12 @@ def weights(step: IntegerStep, index: int, what: str = "weights") -> tuple[Ints,
     return found
 
 
-def converted(step: IntegerStep, convert: Convert, operands: list[Any]) -> tuple[Value, str]:
+def converted(step: IntegerStep, convert: Convert, operands: list[Any]) -> tuple[OnnxValue, str]:
     """(value that a float converter makes of integers, name of the node with the product)."""
     before = set(step.builder.parts)
-    given = [replace(x, kind=FLOAT) if isinstance(x, Value) else x for x in operands]
+    given = [replace(x, kind=FLOAT) if isinstance(x, OnnxValue) else x for x in operands]
     made = convert(replace(step, operands=given))
-    assert isinstance(made, Value)
+    assert isinstance(made, OnnxValue)
     new = [
         n for n, part in step.builder.parts.items() if n not in before and isinstance(part.layer, PRODUCTS)
     ]
@@ -63,15 +63,20 @@ def ranged(step: IntegerStep, node: str, kind: Meaning, sums: tuple[int, int]) -
 
 
 def by_constant(
-    step: IntegerStep, convert: Convert, x: Value, operands: list[Any], rows: Ints, bias: Ints | None = None
-) -> tuple[Value, tuple[int, int]]:
+    step: IntegerStep,
+    convert: Convert,
+    x: OnnxValue,
+    operands: list[Any],
+    rows: Ints,
+    bias: Ints | None = None,
+) -> tuple[OnnxValue, tuple[int, int]]:
     """(sums of products with the weights `rows` (outputs, taps), their range)."""
     kind: Any = x.kind
-    given = [part.view(Whole) if isinstance(part, np.ndarray) else part for part in operands]
+    given = [part.view(IntegerConstant) if isinstance(part, np.ndarray) else part for part in operands]
     if bias is not None:
-        given.append(bias.view(Whole))
+        given.append(bias.view(IntegerConstant))
     made, node = converted(step, convert, given)
-    sums = sums_of(rows, bias, *limits(kind))
+    sums = sums_of(rows, bias, *integer_range(kind))
     ranged(step, node, kind, sums)
     return made, sums
 
@@ -104,7 +109,7 @@ def biased(step: IntegerStep, index: int, scale: Array, count: int) -> tuple[Int
     return None, (Plus(tuple(values.tolist())),)
 
 
-def summed(v: Value, sums: tuple[int, int], scale: Any, more: Chain = ()) -> Value:
+def summed(v: OnnxValue, sums: tuple[int, int], scale: Any, more: Chain = ()) -> OnnxValue:
     """Sums as real numbers."""
     chain = (Times(tuple(np.asarray(scale, np.float32).reshape(-1).tolist())), *more)
     kind: Any = Reals(*sums, chain, summed=True)
@@ -112,18 +117,18 @@ def summed(v: Value, sums: tuple[int, int], scale: Any, more: Chain = ()) -> Val
 
 
 @operator("Conv")
-def conv(step: IntegerStep) -> Value:
+def conv(step: IntegerStep) -> OnnxValue:
     """Convert Conv."""
     return _convolution(step, convolutions.conv, 0)
 
 
 @operator("ConvTranspose")
-def conv_transpose(step: IntegerStep) -> Value:
+def conv_transpose(step: IntegerStep) -> OnnxValue:
     """Convert ConvTranspose."""
     return _convolution(step, convolutions.conv_transpose, 1)
 
 
-def _convolution(step: IntegerStep, convert: Convert, axis: int) -> Value:
+def _convolution(step: IntegerStep, convert: Convert, axis: int) -> OnnxValue:
     x = step.value(0, kind="")
     ints, scales = weights(step, 1)
     groups = int(step.attribute("group", 1)) if axis else 1
@@ -136,14 +141,14 @@ def _convolution(step: IntegerStep, convert: Convert, axis: int) -> Value:
 def convolved(
     step: IntegerStep,
     convert: Convert,
-    x: Value,
+    x: OnnxValue,
     ints: Ints,
     scales: Array,
     own: float,
     axis: int,
     groups: int,
     bias_at: int,
-) -> tuple[Value, tuple[int, int], Array, Chain]:
+) -> tuple[OnnxValue, tuple[int, int], Array, Chain]:
     """(sums, range, scales, operations to append); outputs are axis `axis` of the weights, in groups if that is 1."""
     rows, by_output = _outputs_first(ints, axis, groups), _outputs_first(scales, axis, groups)
     scale = np.float32(own) * one_each(by_output)
@@ -164,19 +169,19 @@ def _outputs_first(array: Array, axis: int, groups: int) -> Array:
 
 
 @operator("MatMul")
-def matmul(step: IntegerStep) -> Value:
+def matmul(step: IntegerStep) -> OnnxValue:
     """Convert MatMul of a value with constants, or of two values."""
-    if all(isinstance(x, Value) for x in step.operands):
+    if all(isinstance(x, OnnxValue) for x in step.operands):
         return of_two(step, products.matmul, step.value(0, ""), step.value(1, ""))
-    place = 0 if not isinstance(step.operands[0], Value) else 1
+    place = 0 if not isinstance(step.operands[0], OnnxValue) else 1
     x = step.value(1 - place, kind="")
     ints, scales = weights(step, place)
     return multiplied(step, x, ints, scales, reals(x).scale, left=place == 0)
 
 
 def multiplied(
-    step: IntegerStep, x: Value, ints: Ints, scales: Array, own: float, left: bool = False
-) -> Value:
+    step: IntegerStep, x: OnnxValue, ints: Ints, scales: Array, own: float, left: bool = False
+) -> OnnxValue:
     """A value times a constant matrix, or with `left` the matrix times the value."""
     if ints.ndim == 2 and not left:
         scale, rows = one_each(scales.T), ints.T
@@ -188,7 +193,7 @@ def multiplied(
     return summed(made, sums, np.float32(own) * scale)
 
 
-def of_two(step: IntegerStep, convert: Convert, a: Value, b: Value) -> Value:
+def of_two(step: IntegerStep, convert: Convert, a: OnnxValue, b: OnnxValue) -> OnnxValue:
     """The product of two computed matrices."""
     one, two = reals(a), reals(b)
     made, node = converted(step, convert, [a, b])
@@ -200,22 +205,22 @@ def of_two(step: IntegerStep, convert: Convert, a: Value, b: Value) -> Value:
 
 def product_range(a: Meaning, b: Meaning, taps: int = 1) -> tuple[int, int]:
     """(lowest, highest) sum of `taps` products."""
-    ends = [x * y for x in limits(a) for y in limits(b)]
+    ends = [x * y for x in integer_range(a) for y in integer_range(b)]
     return min(*ends, 0) * taps, max(*ends, 0) * taps
 
 
 @operator("Gemm")
-def gemm(step: IntegerStep) -> Value:
+def gemm(step: IntegerStep) -> OnnxValue:
     """Convert Gemm with constants."""
     x = step.value(0, kind="")
-    if isinstance(step.operands[1], Value):
+    if isinstance(step.operands[1], OnnxValue):
         raise Refused("both of its operands are computed; use a MatMul")
     alpha, beta = float(step.attribute("alpha", 1.0)), float(step.attribute("beta", 1.0))
     ints, scales = weights(step, 1)
     if ints.ndim != 2 or len(x.dims) != 2:
         raise Refused(f"its operands have the shapes {list(x.dims)} and {list(ints.shape)}")
     if alpha <= 0:
-        raise Refused(f"its alpha is {alpha}, and positive ones are read")
+        raise Refused(f"its alpha is {alpha}, and positive ones are supported")
     if step.attribute("transB", 0):
         ints, scales = ints.T, scales.T
     if step.attribute("transA", 0):
@@ -226,9 +231,9 @@ def gemm(step: IntegerStep) -> Value:
         Plus(tuple(value * beta for value in link.values)) for link in more if isinstance(link, Plus)
     )
 
-    def convert(bare: IntegerStep) -> Value:
+    def convert(bare: IntegerStep) -> OnnxValue:
         weight, *rest = (operand for operand in bare.operands[1:] if isinstance(operand, np.ndarray))
-        return products.times(bare, bare.value(0), weight, rest[0] if rest else None)
+        return products.times_matrix(bare, bare.value(0), weight, rest[0] if rest else None)
 
     made, sums = by_constant(step, convert, x, [x, ints], ints.T, bias)
     return summed(made, sums, scale, more)

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.interchange.onnx.integers.chain import Chain, Plus, Times, applied
-from fixedpoint_nn.interchange.onnx.integers.constants import Scaled
+from fixedpoint_nn.interchange.onnx.integers.constants import ScaledConstant
 from fixedpoint_nn.interchange.onnx.integers.elementwise import numbers
 from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, reals
 from fixedpoint_nn.interchange.onnx.integers.rounding import Rounder, Rounds, rounded
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
-from fixedpoint_nn.interchange.onnx.step import Step
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.step import OnnxStep
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numerics.arrays import Array
 
 DOMAINS = ("qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas")
@@ -37,15 +37,15 @@ ROUNDINGS: dict[str, Rounder] = {
 }
 
 
-def rounder(step: Step, default: str) -> Rounder:
+def rounder(step: OnnxStep, default: str) -> Rounder:
     """The rounding function of the attribute rounding_mode."""
     mode = str(step.attribute("rounding_mode", default)).upper()
     if mode not in ROUNDINGS:
-        raise Refused(f"its rounding_mode is {mode!r}, and {', '.join(ROUNDINGS)} are read")
+        raise Refused(f"its rounding_mode is {mode!r}, and {', '.join(ROUNDINGS)} are supported")
     return ROUNDINGS[mode]
 
 
-def single(step: Step, index: int, what: str) -> float:
+def single(step: OnnxStep, index: int, what: str) -> float:
     """A scalar constant."""
     array = np.unique(np.asarray(step.constant(index, what), np.float64))
     if array.size != 1 or not np.isfinite(array).all():
@@ -53,15 +53,15 @@ def single(step: Step, index: int, what: str) -> float:
     return float(array[0])
 
 
-def whole(step: Step, index: int, what: str, most: int) -> int:
+def integer_scalar(step: OnnxStep, index: int, what: str, most: int) -> int:
     """A scalar integer constant."""
     number = single(step, index, what)
     if number != int(number) or abs(number) > most:
-        raise Refused(f"its {what} is {number:g}, and whole numbers up to {most} are read")
+        raise Refused(f"its {what} is {number:g}, and whole numbers up to {most} are supported")
     return int(number)
 
 
-def range_of(step: Step, bits: int) -> tuple[int, int]:
+def range_of_bits(step: OnnxStep, bits: int) -> tuple[int, int]:
     """(lowest, highest) integer of `bits` bits."""
     signed, narrow = bool(step.attribute("signed", 1)), bool(step.attribute("narrow", 0))
     if bits < 1:
@@ -76,13 +76,13 @@ def ones(y: Any) -> Any:
     return np.where(y >= 0, 1, -1).astype(y.dtype)
 
 
-def quant_rounds(step: Step, scales: tuple[float, ...], most: int = MOST_BITS) -> Rounds:
+def quant_rounds(step: OnnxStep, scales: tuple[float, ...], most: int = MOST_BITS) -> Rounds:
     """The rounding of a Quant; a negative scale becomes a positive one with negated codes."""
-    bits = whole(step, 3, "bit width", 1 << 10)
+    bits = integer_scalar(step, 3, "bit width", 1 << 10)
     if bits > most:
         raise Refused(f"its bit width is {bits}, and values of up to {most} bits are rounded")
-    zero = whole(step, 2, "zero point", 1 << MOST_CONSTANT_BITS)
-    low, high = range_of(step, bits)
+    zero = integer_scalar(step, 2, "zero point", 1 << MOST_CONSTANT_BITS)
+    low, high = range_of_bits(step, bits)
     how = rounder(step, "ROUND")
     if bits == 1 and low < 0:
         low, high, how = -1, 1, ones
@@ -97,7 +97,7 @@ def quant_rounds(step: Step, scales: tuple[float, ...], most: int = MOST_BITS) -
 
 
 @operator("Quant", "a rescaling that is proven for every sum", "more than 16 bits; scales that are computed")
-def quant(step: IntegerStep) -> Value:
+def quant(step: IntegerStep) -> OnnxValue:
     """Convert Quant of real numbers."""
     v = step.value(0, kind="")
     kind = reals(v)
@@ -108,22 +108,24 @@ def quant(step: IntegerStep) -> Value:
     return worth(rounded(step, v, rounds), Times(rounds.scales))
 
 
-def worth(v: Value, *chain: Any) -> Value:
+def worth(v: OnnxValue, *chain: Any) -> OnnxValue:
     """Centred codes as real numbers."""
     kind: Any = v.kind
     meant: Any = Reals(kind.low, kind.high, tuple(chain), zero=kind.zero)
     return replace(v, kind=meant)
 
 
-def quantised(step: Step) -> Scaled:
+def quantised(step: OnnxStep) -> ScaledConstant:
     """Convert Quant of a constant."""
     array = np.asarray(step.constant(0, "weights"), np.float32)
     scales = np.asarray(step.constant(1, "scales"), np.float32)
     zeros = np.asarray(step.constant(2, "zero points"), np.float32)
-    bits = whole(step, 3, "bit width", 1 << 10)
+    bits = integer_scalar(step, 3, "bit width", 1 << 10)
     if bits > MOST_CONSTANT_BITS:
-        raise Refused(f"its bit width is {bits}, and constants of up to {MOST_CONSTANT_BITS} bits are read")
-    low, high = range_of(step, bits)
+        raise Refused(
+            f"its bit width is {bits}, and constants of up to {MOST_CONSTANT_BITS} bits are supported"
+        )
+    low, high = range_of_bits(step, bits)
     how = rounder(step, "ROUND")
     if not (np.isfinite(scales).all() and scales.all()):
         raise Refused("its scale is zero, or no number")
@@ -131,13 +133,15 @@ def quantised(step: Step) -> Scaled:
         low, high, how = -1, 1, ones
     y = array / scales + zeros
     if np.broadcast_shapes(y.shape, array.shape) != array.shape:
-        raise Refused(f"its scales of shape {list(scales.shape)} make more of a constant {list(array.shape)}")
+        raise Refused(
+            f"its scales of shape {list(scales.shape)} broadcast a constant {list(array.shape)} to a larger shape"
+        )
     codes = np.clip(how(y), low, high)
-    return Scaled.of((codes - zeros).astype(np.int64), scales)
+    return ScaledConstant.of((codes - zeros).astype(np.int64), scales)
 
 
 @operator("BipolarQuant", "a comparison that is proven for every sum", "scales that are computed")
-def bipolar_quant(step: IntegerStep) -> Value:
+def bipolar_quant(step: IntegerStep) -> OnnxValue:
     """Convert BipolarQuant of real numbers."""
     v = step.value(0, kind="")
     scales = numbers(step, 1, v)
@@ -146,10 +150,10 @@ def bipolar_quant(step: IntegerStep) -> Value:
     return worth(rounded(step, v, Rounds(tuple(1.0 for _ in scales[:1]), 0, -1, 1, ones)), Times(scales))
 
 
-def bipolar(step: Step) -> Scaled:
+def bipolar(step: OnnxStep) -> ScaledConstant:
     """Convert BipolarQuant of a constant."""
     array = np.asarray(step.constant(0, "weights"), np.float32)
-    return Scaled.of(ones(array).astype(np.int64), step.constant(1, "scales"))
+    return ScaledConstant.of(ones(array).astype(np.int64), step.constant(1, "scales"))
 
 
 @dataclass(frozen=True)
@@ -166,22 +170,25 @@ class Truncs(Rounds):
 
 
 @operator("Trunc", "a rescaling that is proven for every sum", "scales that are computed")
-def trunc(step: IntegerStep) -> Value:
+def trunc(step: IntegerStep) -> OnnxValue:
     """Convert Trunc of real numbers: with an output scale (six inputs), or by the bit widths."""
     v = step.value(0, kind="")
     kind = reals(v)
-    scale, zero = single(step, 1, "scale"), whole(step, 2, "zero point", 1 << MOST_BITS)
-    bits = whole(step, 3, "bit width", 1 << 10)
+    scale, zero = single(step, 1, "scale"), integer_scalar(step, 2, "zero point", 1 << MOST_BITS)
+    bits = integer_scalar(step, 3, "bit width", 1 << 10)
     how = rounder(step, "FLOOR")
     if scale <= 0:
         raise Refused("its scale is not positive")
     newer = len(step.operands) > 5
     if newer:
-        after, out_bits = single(step, 4, "output scale"), whole(step, 5, "output bit width", MOST_BITS)
+        after, out_bits = (
+            single(step, 4, "output scale"),
+            integer_scalar(step, 5, "output bit width", MOST_BITS),
+        )
         power = 2.0 ** float(np.round(np.log2(after / scale)))
-        low, high = range_of(step, out_bits)
+        low, high = range_of_bits(step, out_bits)
     else:
-        out_bits = whole(step, 4, "output bit width", MOST_BITS)
+        out_bits = integer_scalar(step, 4, "output bit width", MOST_BITS)
         power, after = 2.0 ** (bits - out_bits), scale
         low, high = -(1 << 40), 1 << 40  # nothing is clipped
     after_zero = zero / power if newer else zero
@@ -239,7 +246,7 @@ class Counts(Rounds):
 @operator(
     "MultiThreshold", "a rescaling or comparisons, proven for every sum", "thresholds that are computed"
 )
-def multi_threshold(step: IntegerStep) -> Value:
+def multi_threshold(step: IntegerStep) -> OnnxValue:
     """Convert MultiThreshold of real numbers."""
     v = step.value(0, kind="")
     kind = reals(v)
@@ -257,7 +264,7 @@ def multi_threshold(step: IntegerStep) -> Value:
         else:
             raise Refused("its channels are not those of the product before it")
     if scale <= 0:
-        raise Refused(f"its out_scale is {scale:g}, and positive ones are read")
+        raise Refused(f"its out_scale is {scale:g}, and positive ones are supported")
     offset = bias / scale
     low = int(offset) if offset == int(offset) else 0
     rows = np.sort(thresholds, axis=1)

@@ -12,13 +12,13 @@ from fixedpoint_nn.interchange.affine.centred import Shifted
 from fixedpoint_nn.interchange.affine.constants import exact
 from fixedpoint_nn.interchange.onnx.file import package
 from fixedpoint_nn.interchange.onnx.integers.chain import Times, channels
-from fixedpoint_nn.interchange.onnx.integers.constants import Scaled, along
+from fixedpoint_nn.interchange.onnx.integers.constants import ScaledConstant, along
 from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, codes, reals
 from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds, rounded
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
-from fixedpoint_nn.interchange.onnx.step import Step, axis_of
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.step import OnnxStep, axis_of
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 
 RANGES = {
     "INT8": (-128, 127), "UINT8": (0, 255), "INT16": (-(1 << 15), (1 << 15) - 1), "UINT16": (0, (1 << 16) - 1),
@@ -27,20 +27,22 @@ RANGES = {
 NUMPY = {kind.lower(): ends for kind, ends in RANGES.items()}
 
 
-def range_of(array: Any, what: str) -> tuple[int, int]:
+def range_of_type(array: Any, what: str) -> tuple[int, int]:
     """(lowest, highest) number of an array's integer type."""
     ends = NUMPY.get(np.asarray(array).dtype.name)
     if ends is None:
-        raise Refused(f"its {what} is {np.asarray(array).dtype.name}, and integers of 2 to 16 bits are read")
+        raise Refused(
+            f"its {what} is {np.asarray(array).dtype.name}, and integers of 2 to 16 bits are supported"
+        )
     return ends
 
 
 @operator("QuantizeLinear", "a rescaling that is proven for every sum", "floats of 8 bits; blocks")
-def quantize_linear(step: IntegerStep) -> Value:
+def quantize_linear(step: IntegerStep) -> OnnxValue:
     """Convert QuantizeLinear of real numbers."""
     v = step.value(0, kind="")
     kind = reals(v)
-    rounds, axis = parameters(step)
+    rounds, axis = quantize_attributes(step)
     if len(rounds.scales) > 1:
         axis = axis_of(axis, len(v.dims))
         if len(rounds.scales) != v.dims[axis]:
@@ -55,7 +57,7 @@ def quantize_linear(step: IntegerStep) -> Value:
     return rounded(step, v, rounds)
 
 
-def parameters(step: Step) -> tuple[Rounds, int]:
+def quantize_attributes(step: OnnxStep) -> tuple[Rounds, int]:
     """(rounding, axis) of a QuantizeLinear."""
     step.must_be("saturate", 1)
     step.must_be("block_size", 0)
@@ -64,17 +66,17 @@ def parameters(step: Step) -> tuple[Rounds, int]:
     said = int(step.attribute("output_dtype", 0))
     precise = int(step.attribute("precision", 0))
     if precise not in (0, kinds.FLOAT):
-        raise Refused(f"its precision is {kinds.DataType.Name(precise)}, and only FLOAT is read")
+        raise Refused(f"its precision is {kinds.DataType.Name(precise)}, and only FLOAT is supported")
     scales = np.asarray(step.constant(1, "scales"), np.float32)
     zeros = step.optional(2, "zero points")
     if zeros is None:
         name = kinds.DataType.Name(said) if said else "UINT8"
         if name not in RANGES:
-            raise Refused(f"its output_dtype is {name}, and integers of 2 to 16 bits are read")
+            raise Refused(f"its output_dtype is {name}, and integers of 2 to 16 bits are supported")
         low, high = RANGES[name]
         zeros = np.zeros(1, np.int64)
     else:
-        low, high = range_of(zeros, "zero point")
+        low, high = range_of_type(zeros, "zero point")
     found = np.unique(np.asarray(zeros, np.int64))
     if len(found) != 1:
         raise Refused("its channels have different zero points; values that are computed have one")
@@ -85,7 +87,7 @@ def parameters(step: Step) -> tuple[Rounds, int]:
 
 
 @operator("DequantizeLinear", "nothing, or an addition of the zero point", "floats of 8 bits; blocks")
-def dequantize_linear(step: IntegerStep) -> Value:
+def dequantize_linear(step: IntegerStep) -> OnnxValue:
     """Convert DequantizeLinear of codes."""
     step.must_be("block_size", 0)
     step.attribute("output_dtype")
@@ -112,7 +114,7 @@ def dequantize_linear(step: IntegerStep) -> Value:
     return replace(v, kind=meant)
 
 
-def centred(step: IntegerStep, v: Value, zero: int) -> Value:
+def centred(step: IntegerStep, v: OnnxValue, zero: int) -> OnnxValue:
     """The codes minus this zero point."""
     kind = codes(v)
     if kind.zero == zero:
@@ -125,13 +127,13 @@ def centred(step: IntegerStep, v: Value, zero: int) -> Value:
     return replace(v, node=node, kind=moved, flat=None)
 
 
-def dequantized(step: Step) -> Scaled:
+def dequantized(step: OnnxStep) -> ScaledConstant:
     """Convert DequantizeLinear of a constant."""
     array = np.asarray(step.constant(0, "codes"))
     axis, block = int(step.attribute("axis", 1)), int(step.attribute("block_size", 0))
     scales, zeros = np.asarray(step.constant(1, "scales"), np.float32), step.optional(2, "zero points")
     if array.dtype.name not in (*NUMPY, "int64"):
-        raise Refused(f"its codes are {array.dtype.name}, and integers are read")
+        raise Refused(f"its codes are {array.dtype.name}, and integers are supported")
     ints = array.astype(np.int64)
 
     def spread(parameter: Any, what: str) -> Any:
@@ -143,4 +145,4 @@ def dequantized(step: Step) -> Scaled:
 
     if zeros is not None:
         ints = ints - spread(np.asarray(zeros).astype(np.int64), "zero points")
-    return Scaled.of(ints, spread(scales, "scales"))
+    return ScaledConstant.of(ints, spread(scales, "scales"))

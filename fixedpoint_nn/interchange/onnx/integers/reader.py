@@ -20,21 +20,22 @@ from fixedpoint_nn.interchange.onnx.file import read
 from fixedpoint_nn.interchange.onnx.folding import evaluated
 from fixedpoint_nn.interchange.onnx.integers import operators  # noqa: F401 - fills the table
 from fixedpoint_nn.interchange.onnx.integers.chain import Link, Times, Within, channels, signs
-from fixedpoint_nn.interchange.onnx.integers.constants import Scaled, scaled
+from fixedpoint_nn.interchange.onnx.integers.constants import ScaledConstant, scaled
 from fixedpoint_nn.interchange.onnx.integers.hoisting import MOVES, QUANTISERS, REAL_ZERO, hoisted
 from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Meaning, Reals, meaning
 from fixedpoint_nn.interchange.onnx.integers.outputs import filed_output
 from fixedpoint_nn.interchange.onnx.integers.qonnx import DOMAINS, bipolar, quant_rounds, quantised
-from fixedpoint_nn.interchange.onnx.integers.quantizing import RANGES, dequantized, parameters
+from fixedpoint_nn.interchange.onnx.integers.quantizing import RANGES, dequantized, quantize_attributes
 from fixedpoint_nn.interchange.onnx.integers.resizing import interpolates
 from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import INTEGERS
-from fixedpoint_nn.interchange.onnx.model import Declared, Model, Operation
-from fixedpoint_nn.interchange.onnx.reader import Conversion, Refusal, UnsupportedModel, sample_by_sample
+from fixedpoint_nn.interchange.onnx.model import Declared, OnnxModel, OnnxOperation
+from fixedpoint_nn.interchange.onnx.reader import OnnxConversion, Refusal, sample_by_sample
 from fixedpoint_nn.interchange.onnx.runtime_domain import REASONS, with_parts
-from fixedpoint_nn.interchange.onnx.step import OPERATORS, Operand, Step
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.step import OPERATORS, OnnxStep, Operand
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
+from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.qformat import QFormat
@@ -70,7 +71,7 @@ class ImportedIntegers:
     inside: tuple[Outlet, ...] = ()
 
 
-def has_integers(model: Model) -> bool:
+def has_integers(model: OnnxModel) -> bool:
     """Whether the file computes with integers or quantises values."""
     computed = {declared.name for declared in model.inputs}
     for operation in model.operations:
@@ -108,7 +109,7 @@ def from_qonnx(
 
 
 def imported_integers(
-    model: Model,
+    model: OnnxModel,
     *,
     batched: bool = True,
     shapes: Mapping[str, Sequence[int]] | None = None,
@@ -133,7 +134,7 @@ def imported_integers(
     return replace(found, inside=tuple(door for door in found.inside if door.name in filed))
 
 
-def _plain_domains(model: Model) -> Model:
+def _plain_domains(model: OnnxModel) -> OnnxModel:
     """The model with QONNX's quantisers in ONNX's domain, and onnxruntime's operators as their parts."""
     return replace(
         with_parts(model),
@@ -143,7 +144,7 @@ def _plain_domains(model: Model) -> Model:
     )
 
 
-def _without_softmax(model: Model) -> Model:
+def _without_softmax(model: OnnxModel) -> OnnxModel:
     """The model without a softmax at its end."""
     ends = {output.name for output in model.outputs}
     kept, instead = [], {}
@@ -159,12 +160,12 @@ def _without_softmax(model: Model) -> Model:
     return replace(model, outputs=tuple(kept)).only(None)
 
 
-class IntegerConversion(Conversion):
+class IntegerConversion(OnnxConversion):
     """The state of the conversion of a quantised file; values carry the meaning of their integers."""
 
     def __init__(
         self,
-        model: Model,
+        model: OnnxModel,
         batched: bool,
         shapes: Mapping[str, Sequence[int]],
         constants: Mapping[str, Any],
@@ -172,7 +173,7 @@ class IntegerConversion(Conversion):
         alone: bool = False,
     ) -> None:
         self.quantizers: dict[str, Quantizer] = {}
-        self.entries: dict[str, tuple[Rounds, Value]] = {}
+        self.entries: dict[str, tuple[Rounds, OnnxValue]] = {}
         self.done: set[str] = set()  # outputs whose rounding the node before has computed
         self.hidden: set[str] = set()  # values that no node computes, because their rounding is fused
         self.given = given
@@ -181,9 +182,10 @@ class IntegerConversion(Conversion):
         self.users = model.users()
 
     def _input(self, declared: Declared, given: Sequence[int] | None) -> None:
+        """Add an input of the file: integers with their quantizer, or floats that a later node rounds."""
         super()._input(declared, given)
         v = self.operands.get(declared.name)
-        if not isinstance(v, Value):
+        if not isinstance(v, OnnxValue):
             return
         if declared.type in RANGES:
             low, high = RANGES[declared.type]
@@ -198,7 +200,7 @@ class IntegerConversion(Conversion):
                 Refusal(declared.name, "input", f"its type is {declared.type}, which no kernel takes")
             )
 
-    def _grid(self, v: Value, quantizer: Quantizer) -> Value:
+    def _grid(self, v: OnnxValue, quantizer: Quantizer) -> OnnxValue:
         """An input of floats, rounded by the caller's quantizer."""
         self.quantizers[v.node] = quantizer
         format = quantizer.format
@@ -226,8 +228,10 @@ class IntegerConversion(Conversion):
                 "it is floats that no quantiser takes; say how they are rounded: "
                 f"from_qonnx(path, input=Quantizer(Q(2, 14))), or quantise {bare[0]!r} in the file"
             )
-            raise UnsupportedModel([Refusal(name, "input", reason, name) for name in bare])
-        values = [v for v in self.operands.values() if isinstance(v, Value)]
+            raise UnsupportedModel.of(
+                "node", [Refusal(name, "input", reason, name) for name in bare], "imported"
+            )
+        values = [v for v in self.operands.values() if isinstance(v, OnnxValue)]
         largest = max((prod(v.sample) for v in values), default=1)
         rows = min(max(MOST_VALUES // max(largest, 1), 1), MOST_IMAGES)
         first, *further = (self.quantizers[door.node] for door in found.inputs)
@@ -237,7 +241,7 @@ class IntegerConversion(Conversion):
             Outlet(door.name, door.node, door.axes, door.dims, self.results[door.name])
             for door in found.outputs
         )
-        kinds = {name: v.kind for name, v in self.operands.items() if isinstance(v, Value)}
+        kinds = {name: v.kind for name, v in self.operands.items() if isinstance(v, OnnxValue)}
         inside = tuple(
             Outlet(door.name, door.node, door.axes, door.dims, kinds[door.name])
             for door in found.inside
@@ -249,16 +253,19 @@ class IntegerConversion(Conversion):
 
     # ---- nodes --------------------------------------------------------------------------------------------
 
-    def _supports(self, operation: Operation) -> bool:
+    def _supports(self, operation: OnnxOperation) -> bool:
         return (operation.op in INTEGERS or operation.op in MOVES) and not operation.domain
 
-    def _unknown(self, operation: Operation) -> str:
+    def _unknown(self, operation: OnnxOperation) -> str:
         if operation.op in REASONS or operation.domain:
             return super()._unknown(operation)
         return INEXACT.get(operation.op, "it has no exact form for integers")
 
-    def _results(self, operation: Operation, operands: list[Operand], supported: bool) -> Sequence[Operand]:
-        values = [operand for operand in operands if isinstance(operand, Value)]
+    def _results(
+        self, operation: OnnxOperation, operands: list[Operand], supported: bool
+    ) -> Sequence[Operand]:
+        """The results of a node: constants, integers with their meaning, or what the float converter makes of them."""
+        values = [operand for operand in operands if isinstance(operand, OnnxValue)]
         if operation.outputs and operation.outputs[0] in self.done:
             return [operands[0]]
         if not values:
@@ -276,7 +283,7 @@ class IntegerConversion(Conversion):
             step = IntegerStep(operation, operands, self.builder, self.model.opset, self.free)
             step.rounding, step.between = rounding, between
             result = INTEGERS[operation.op].convert(step)
-            if isinstance(result, Value) and isinstance(result.kind, Codes) and rounding is not None:
+            if isinstance(result, OnnxValue) and isinstance(result.kind, Codes) and rounding is not None:
                 self._skip(operation)
                 if self._chain(operation)[-1].op != "QuantizeLinear":
                     codes = result.kind
@@ -288,10 +295,11 @@ class IntegerConversion(Conversion):
         else:
             raise Refused(self._unknown(operation))
         step.check_attributes()
-        return [result] if isinstance(result, Value | np.ndarray) else list(result)
+        return [result] if isinstance(result, OnnxValue | np.ndarray) else list(result)
 
-    def _constant(self, operation: Operation, operands: list[Operand]) -> Sequence[Operand]:
-        step = Step(operation, operands, self.builder, self.model.opset, self.free)
+    def _constant(self, operation: OnnxOperation, operands: list[Operand]) -> Sequence[Operand]:
+        """The results of a node with constant operands only, which keep integers and scales apart."""
+        step = OnnxStep(operation, operands, self.builder, self.model.opset, self.free)
         match operation.op:
             case "DequantizeLinear":
                 return [dequantized(step)]
@@ -300,22 +308,20 @@ class IntegerConversion(Conversion):
             case "BipolarQuant":
                 return [bipolar(step)]
         first = operands[0] if operands else None
-        parts = scaled(first) if isinstance(first, Scaled) else None
+        parts = scaled(first) if isinstance(first, ScaledConstant) else None
         if parts is not None and operation.op in CONSTANT_MOVES:
             arrays: list[Any] = list(operands)
             ints, scales = (evaluated(operation, [part, *arrays[1:]], self.model.opset)[0] for part in parts)
-            return [Scaled.of(ints, scales)]
+            return [ScaledConstant.of(ints, scales)]
         return super()._results(operation, operands, True)
 
-    def _moved(self, step: IntegerStep, v: Value) -> Any:
+    def _moved(self, step: IntegerStep, v: OnnxValue) -> Any:
         """The result of an operator that only moves elements, by the converter of the float operator."""
         kind: Any = meaning(v)
         pooled = step.operation.op in ("MaxPool", "GlobalMaxPool", "ReduceMax")
         if isinstance(kind, Reals):
             if pooled and not (signs(kind.chain) > 0).all():
-                raise Refused(
-                    "it takes the largest of numbers that fall with their integers; quantise them before"
-                )
+                raise Refused("it takes the maximum of values with a negative scale; quantise them before")
             if not pooled and channels(kind.chain) > 1:
                 raise Refused("it moves channels that have scales of their own; quantise them before")
         attributes = dict(step.operation.attributes)
@@ -324,22 +330,22 @@ class IntegerConversion(Conversion):
             given = step.optional(2, "value")
             value = 0 if given is None or not np.size(given) else np.ravel(given)[0]
             if attributes.get("mode", "constant") == "constant" and value != (0 if real else kind.zero):
-                raise Refused(f"it pads with {value}, and zeros, or the zero point, are read")
+                raise Refused(f"it pads with {value}, and zeros, or the zero point, are supported")
             kind = replace(kind, low=min(kind.low, 0), high=max(kind.high, 0))
             step.operands = [*step.operands[:2], None, *step.operands[3:]]
         step.operation = replace(step.operation, attributes=attributes)
-        step.operands = [replace(x, kind=FLOAT) if isinstance(x, Value) else x for x in step.operands]
+        step.operands = [replace(x, kind=FLOAT) if isinstance(x, OnnxValue) else x for x in step.operands]
         result = OPERATORS[step.operation.op].convert(step)
-        if isinstance(result, Value):
+        if isinstance(result, OnnxValue):
             return replace(result, kind=kind)
-        return [replace(one, kind=kind) if isinstance(one, Value) else one for one in result]
+        return [replace(one, kind=kind) if isinstance(one, OnnxValue) else one for one in result]
 
     # ---- quantisers ---------------------------------------------------------------------------------------
 
-    def _entry(self, operation: Operation, operands: list[Operand]) -> Value:
+    def _entry(self, operation: OnnxOperation, operands: list[Operand]) -> OnnxValue:
         """The value of an input's quantiser, which becomes the network's input quantizer."""
         v = operands[0]
-        assert isinstance(v, Value)
+        assert isinstance(v, OnnxValue)
         step = IntegerStep(operation, operands, self.builder, self.model.opset, self.free)
         rounds = self._rounds(step)
         if operation.op == "Quant" and rounds.early and rounds.zero % 2:
@@ -356,7 +362,7 @@ class IntegerConversion(Conversion):
                 raise Refused(f"it rounds the input {name!r} another way than a quantiser before it")
             return made
         if len(rounds.scales) > 1:
-            raise Refused("it has a scale for each channel of an input, and one is read")
+            raise Refused("it has a scale for each channel of an input, and one is supported")
         low, high = rounds.low, rounds.high
         symmetric = low < 0 and low == -high
         even = rounds.how is np.rint
@@ -384,16 +390,16 @@ class IntegerConversion(Conversion):
         self.entries[name] = rounds, replace(v, node=node, kind=kind)
         return self.entries[name][1]
 
-    def _rounds(self, step: Step) -> Rounds:
+    def _rounds(self, step: OnnxStep) -> Rounds:
         if step.operation.op == "QuantizeLinear":
-            return parameters(step)[0]
+            return quantize_attributes(step)[0]
         if step.operation.op == "BipolarQuant":
             raise Refused(
                 "it rounds an input to its sign; give `input`, a quantizer for what comes before it"
             )
         return quant_rounds(step, tuple(np.ravel(step.constant(1, "scales")).astype(float).tolist()))
 
-    def _following(self, operation: Operation) -> tuple[Rounds | None, tuple[Link, ...]]:
+    def _following(self, operation: OnnxOperation) -> tuple[Rounds | None, tuple[Link, ...]]:
         """(quantiser that is the only consumer of the result, clipping before it)."""
         links: list[Link] = []
         for taker in self._chain(operation):
@@ -407,7 +413,7 @@ class IntegerConversion(Conversion):
                 if taker.op == "Relu":
                     links.append(Within(0.0))
                     continue
-                if any(isinstance(operand, Value) for operand in operands[1:]):
+                if any(isinstance(operand, OnnxValue) for operand in operands[1:]):
                     return None, ()
                 rounds = self._rounds(step)
                 return (rounds if len(rounds.scales) == 1 else None), tuple(links)
@@ -415,9 +421,9 @@ class IntegerConversion(Conversion):
                 return None, ()
         return None, ()
 
-    def _chain(self, operation: Operation) -> list[Operation]:
+    def _chain(self, operation: OnnxOperation) -> list[OnnxOperation]:
         """The operations up to the next quantiser, if each is the only consumer of the one before."""
-        found: list[Operation] = []
+        found: list[OnnxOperation] = []
         ends = {output.name for output in self.model.outputs}
         name = operation.outputs[0]
         while name not in ends and len(self.users.get(name, [])) == 1:
@@ -430,7 +436,7 @@ class IntegerConversion(Conversion):
             name = taker.outputs[0]
         return []
 
-    def _skip(self, operation: Operation) -> None:
+    def _skip(self, operation: OnnxOperation) -> None:
         """Mark the operations up to the quantiser as computed."""
         self.hidden.add(operation.outputs[0])
         for taker in self._chain(operation):
@@ -439,9 +445,10 @@ class IntegerConversion(Conversion):
                 self.hidden.add(taker.outputs[0])
 
     def _output(self, declared: Declared) -> Door | None:
+        """Add an output of the file; values that are no integers or have no exact form are refused."""
         operand = self.operands.get(declared.name)
-        if not isinstance(operand, Value) or not isinstance(operand.kind, Codes | Reals):
-            if isinstance(operand, Value):
+        if not isinstance(operand, OnnxValue) or not isinstance(operand.kind, Codes | Reals):
+            if isinstance(operand, OnnxValue):
                 self.refusals.append(Refusal(declared.name, "output", "it is no integer"))
                 return None
             return super()._output(declared)

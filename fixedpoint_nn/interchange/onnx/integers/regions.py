@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn import layers
-from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact
-from fixedpoint_nn.interchange.onnx.builder import Whole
+from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, fixed_constant
+from fixedpoint_nn.interchange.onnx.builder import IntegerConstant
 from fixedpoint_nn.interchange.onnx.integers.chain import Chain, Over, Times
 from fixedpoint_nn.interchange.onnx.integers.constants import scaled
 from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Meaning, Reals, codes, meaning, reals
@@ -20,13 +20,13 @@ from fixedpoint_nn.interchange.onnx.integers.table import operator
 from fixedpoint_nn.interchange.onnx.operators import movement, pooling, reductions
 from fixedpoint_nn.interchange.onnx.operators.geometry import as_image, over_images, paddings, pair, spatial
 from fixedpoint_nn.interchange.onnx.step import axis_of
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numerics.arrays import Ints
 
 FLOAT: Any = "float"
 
 
-def averaged(step: IntegerStep, made: Value, x: Value, most: int, terms: int) -> Value:
+def averaged(step: IntegerStep, made: OnnxValue, x: OnnxValue, most: int, terms: int) -> OnnxValue:
     """The mean: the sum of up to `most` integers, divided by `terms`."""
     kind = reals(x)
     low, high = min(kind.low, 0) * most, max(kind.high, 0) * most
@@ -35,7 +35,7 @@ def averaged(step: IntegerStep, made: Value, x: Value, most: int, terms: int) ->
     return replace(made, kind=meant, flat=None)
 
 
-def ranged(step: IntegerStep, before: set[str], x: Value, most: int) -> None:
+def ranged(step: IntegerStep, before: set[str], x: OnnxValue, most: int) -> None:
     """Change the float converter's new layers to sums without division or rounding."""
     kind = reals(x)
     low, high = min(kind.low, 0) * most, max(kind.high, 0) * most
@@ -47,10 +47,10 @@ def ranged(step: IntegerStep, before: set[str], x: Value, most: int) -> None:
             out = exact(low, high, f"{name}.sum")
         except Unsuited as reason:
             raise Refused(f"it {reason}") from None
-        step.builder.parts[name] = replace(part, layer=replace(layer, out=out, reciprocal=constant(1)))
+        step.builder.parts[name] = replace(part, layer=replace(layer, out=out, reciprocal=fixed_constant(1)))
 
 
-def summed_up(step: IntegerStep, convert: Any, x: Value, terms: int) -> tuple[Value, tuple[int, int]]:
+def summed_up(step: IntegerStep, convert: Any, x: OnnxValue, terms: int) -> tuple[OnnxValue, tuple[int, int]]:
     """(exact sum of `terms` codes, its range)."""
     kind = codes(x)
     alike: Any = Reals(kind.low, kind.high, (Times((1.0,)),))
@@ -62,15 +62,15 @@ def summed_up(step: IntegerStep, convert: Any, x: Value, terms: int) -> tuple[Va
     return made, (min(kind.low, 0) * terms, max(kind.high, 0) * terms)
 
 
-def _by_float(step: IntegerStep, convert: Any, x: Value) -> Value:
-    given = [replace(v, kind=FLOAT) if isinstance(v, Value) else v for v in step.operands]
+def _by_float(step: IntegerStep, convert: Any, x: OnnxValue) -> OnnxValue:
+    given = [replace(v, kind=FLOAT) if isinstance(v, OnnxValue) else v for v in step.operands]
     made = convert(replace(step, operands=given))
-    assert isinstance(made, Value) and isinstance(x, Value)
+    assert isinstance(made, OnnxValue) and isinstance(x, OnnxValue)
     return made
 
 
 @operator("GlobalAveragePool")
-def global_average_pool(step: IntegerStep) -> Value:
+def global_average_pool(step: IntegerStep) -> OnnxValue:
     """Convert GlobalAveragePool."""
     x = step.value(0, kind="")
     terms = prod(x.dims[2:])
@@ -81,18 +81,19 @@ def global_average_pool(step: IntegerStep) -> Value:
 
 
 @operator("ReduceMean")
-def reduce_mean(step: IntegerStep) -> Value:
+def reduce_mean(step: IntegerStep) -> OnnxValue:
     """Convert ReduceMean."""
     return _reduced(step, reductions.reduce_mean, mean=True)
 
 
 @operator("ReduceSum")
-def reduce_sum(step: IntegerStep) -> Value:
+def reduce_sum(step: IntegerStep) -> OnnxValue:
     """Convert ReduceSum."""
     return _reduced(step, reductions.reduce_sum, mean=False)
 
 
-def _reduced(step: IntegerStep, convert: Any, mean: bool) -> Value:
+def _reduced(step: IntegerStep, convert: Any, mean: bool) -> OnnxValue:
+    """A sum or mean over axes, as the exact sum and one multiplication."""
     x = step.value(0, kind="")
     reals(x)
     listed = step.integers(1, "axes")
@@ -107,7 +108,7 @@ def _reduced(step: IntegerStep, convert: Any, mean: bool) -> Value:
 
 
 @operator("AveragePool")
-def average_pool(step: IntegerStep) -> Value:
+def average_pool(step: IntegerStep) -> OnnxValue:
     """Convert AveragePool; sums of fewer elements, at the edges, are multiplied so that all are divided alike."""
     x = as_image(step, step.value(0, kind=""))
     axes = spatial(step, x.dims[2:], None, bool(step.attribute("ceil_mode", 0)))
@@ -121,7 +122,7 @@ def average_pool(step: IntegerStep) -> Value:
     kind = reals(x)
     try:
         out = exact(min(kind.low, 0) * most, max(kind.high, 0) * most, f"{step.name}.sum")
-        factors = constant(shares)
+        factors = fixed_constant(shares)
     except Unsuited as reason:
         raise Refused(f"it {reason}") from None
     layer = layers.AvgPool2D(
@@ -137,9 +138,9 @@ def average_pool(step: IntegerStep) -> Value:
 
 
 @operator("Concat")
-def concat(step: IntegerStep) -> Value:
+def concat(step: IntegerStep) -> OnnxValue:
     """Convert Concat of codes that mean the same."""
-    values = [step.value(i, kind="") for i, x in enumerate(step.operands) if isinstance(x, Value)]
+    values = [step.value(i, kind="") for i, x in enumerate(step.operands) if isinstance(x, OnnxValue)]
     kinds = [meaning(v) for v in values]
     constants = {i: _codes_of(x, kinds[0]) for i, x in enumerate(step.operands) if isinstance(x, np.ndarray)}
     low = min([*(kind.low for kind in kinds), *(int(n.min()) for n in constants.values())])
@@ -151,7 +152,7 @@ def concat(step: IntegerStep) -> Value:
     common: Any = replace(kinds[0], low=low, high=high)
     waiting = iter(values)
     given: list[Any] = [
-        constants[i].view(Whole) if i in constants else replace(next(waiting), kind=common)
+        constants[i].view(IntegerConstant) if i in constants else replace(next(waiting), kind=common)
         for i in range(len(step.operands))
     ]
     made: Any = movement.concat(replace(step, operands=given))
@@ -159,7 +160,7 @@ def concat(step: IntegerStep) -> Value:
     if isinstance(part.layer, layers.Concat):
         out = exact(low, high, f"{made.node}.joined")
         step.builder.parts[made.node] = replace(part, layer=replace(part.layer, out=out))
-    joined: Value = made
+    joined: OnnxValue = made
     return joined
 
 
@@ -177,13 +178,13 @@ def _codes_of(array: Any, kind: Meaning) -> Ints:
 
 
 @operator("ArgMax")
-def arg_max(step: IntegerStep) -> Value:
+def arg_max(step: IntegerStep) -> OnnxValue:
     """Convert ArgMax of integers, whose order is that of the real numbers."""
     x = step.value(0, kind="")
     kind = meaning(x)
     if isinstance(kind, Reals):
         assert kind.scale > 0
     made = reductions.arg_max(replace(step, operands=[replace(x, kind=FLOAT)]))
-    assert isinstance(made, Value)
+    assert isinstance(made, OnnxValue)
     index: Any = Codes(0, max(x.sample) - 1)
     return replace(made, kind=index)

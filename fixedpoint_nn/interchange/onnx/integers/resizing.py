@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn import layers
-from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact
+from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, fixed_constant
 from fixedpoint_nn.interchange.affine.sums import sums_of
 from fixedpoint_nn.interchange.onnx.integers.chain import Over, Times
 from fixedpoint_nn.interchange.onnx.integers.meaning import Reals, reals
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
-from fixedpoint_nn.interchange.onnx.model import Operation
+from fixedpoint_nn.interchange.onnx.model import OnnxOperation
 from fixedpoint_nn.interchange.onnx.operators import resizing
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numerics.arrays import Array, Ints
 
 FLOAT: Any = "float"
@@ -25,13 +25,13 @@ MOST_PARTS = 1 << 12  # of a pixel
 NEAR = 2.0**-18  # of a weight: the error of the 32-bit float that the file's sizes make it
 
 
-def interpolates(operation: Operation) -> bool:
+def interpolates(operation: OnnxOperation) -> bool:
     """Does it add up pixels, and not only move them?"""
     return operation.op == "Resize" and operation.attributes.get("mode", "nearest") != "nearest"
 
 
 @operator("Resize")
-def resize(step: IntegerStep) -> Value:
+def resize(step: IntegerStep) -> OnnxValue:
     """Resize, linear or cubic."""
     v = step.value(0, kind="")
     kind = reals(v)
@@ -45,13 +45,13 @@ def resize(step: IntegerStep) -> Value:
         weights, each = _whole(layer.weight)
         try:
             low, high = sums_of(weights.T, None, low, high)
-            whole = layers.Dense(constant(weights), None, exact(low, high, f"{name}.sum"))
+            whole = layers.Dense(fixed_constant(weights), None, exact(low, high, f"{name}.sum"))
         except Unsuited as reason:
             raise Refused(f"it {reason}") from None
         step.builder.parts[name] = replace(part, layer=whole)
         parts *= each
     meant: Any = Reals(low, high, (Times((kind.scale,)), Over((float(parts),))), summed=True)
-    assert isinstance(made, Value)
+    assert isinstance(made, OnnxValue)
     return replace(made, kind=meant, flat=None)
 
 

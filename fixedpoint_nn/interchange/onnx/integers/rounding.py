@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn import layers
-from fixedpoint_nn.interchange.affine.constants import MOST_BITS, Unsuited, constant
+from fixedpoint_nn.interchange.affine.constants import MOST_BITS, Unsuited, fixed_constant
 from fixedpoint_nn.interchange.affine.rescale import Lookup, Rescale
 from fixedpoint_nn.interchange.affine.rescaling import landing
 from fixedpoint_nn.interchange.affine.stepping import along, lines_of, one_or_all, stepped, tabulated
 from fixedpoint_nn.interchange.affine.steps import StepFunction
 from fixedpoint_nn.interchange.affine.sums import folds
-from fixedpoint_nn.interchange.onnx.builder import Builder
+from fixedpoint_nn.interchange.onnx.builder import GraphBuilder
 from fixedpoint_nn.interchange.onnx.integers.chain import (
     Chain,
     Over,
@@ -29,7 +29,7 @@ from fixedpoint_nn.interchange.onnx.integers.chain import (
 )
 from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, format_of
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding
@@ -104,7 +104,7 @@ class Rounds:
         return function
 
 
-def rounded(step: IntegerStep, v: Value, rounds: Rounds) -> Value:
+def rounded(step: IntegerStep, v: OnnxValue, rounds: Rounds) -> OnnxValue:
     """The value's real numbers rounded to codes."""
     kind: Any = v.kind
     reals: Reals = kind
@@ -157,8 +157,8 @@ def _direct(step: IntegerStep, reals: Reals, rounds: Rounds) -> tuple[Rescale, R
     factors, shifts = (np.floor(np.ldexp(part, bits) + 0.5).astype(np.int64) for part in (factor, shift))
     format, clamp = landing(low, high, step.name)
     rescale = Rescale(
-        constant(one_or_all(factors.tolist()), bits),
-        half=constant(one_or_all(shifts.tolist()), bits) if shifts.any() else None,
+        fixed_constant(one_or_all(factors.tolist()), bits),
+        half=fixed_constant(one_or_all(shifts.tolist()), bits) if shifts.any() else None,
         out=Quantizer(format, Rounding.HALF_EVEN, Overflow.SATURATE, step.name),
         clamp=clamp,
     )
@@ -192,7 +192,7 @@ def best(
     return stepped(steps, name)
 
 
-def landed(step: IntegerStep, v: Value, layer: Any, rounds: Rounds) -> Value:
+def landed(step: IntegerStep, v: OnnxValue, layer: Any, rounds: Rounds) -> OnnxValue:
     """The value of the layer's result; its multiplier is folded into weights if possible."""
     if isinstance(layer, Rescale):
         unkept(step.builder, v.node, layer)
@@ -201,7 +201,7 @@ def landed(step: IntegerStep, v: Value, layer: Any, rounds: Rounds) -> Value:
     return replace(v, node=node, kind=kind, flat=None)
 
 
-def unkept(builder: Builder, node: str, rescale: Rescale) -> None:
+def unkept(builder: GraphBuilder, node: str, rescale: Rescale) -> None:
     """Remove the cast of sums that only the rescaling takes, if the multiplied weights still fit."""
     part = builder.parts.get(node)
     layer: Any = part.layer if part is not None else None

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from fixedpoint_nn.interchange.onnx.integers.chain import Link
-from fixedpoint_nn.interchange.onnx.step import Result, Step
+from fixedpoint_nn.interchange.onnx.step import OnnxStep, Result
 
 Convert = Callable[[Any], "Result | Sequence[Result]"]  # takes an `IntegerStep`
 
 
 @dataclass
-class IntegerStep(Step):
+class IntegerStep(OnnxStep):
     """An operation, with the `rounding` of its only consumer, after the operations `between`; None if none rounds."""
 
     rounding: Any = None

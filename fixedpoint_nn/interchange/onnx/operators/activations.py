@@ -12,31 +12,31 @@ import numpy as np
 from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.onnx.builder import beside, tensor
 from fixedpoint_nn.interchange.onnx.masks import mask_of
-from fixedpoint_nn.interchange.onnx.step import Step, axis_of, operator
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.step import OnnxStep, axis_of, operator
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 
 
 @operator("Relu", "ReLU")
-def relu(step: Step) -> Value:
+def relu(step: OnnxStep) -> OnnxValue:
     """Convert Relu."""
     return step.unary(layers.ReLU(), step.value(0))
 
 
 @operator("Sigmoid", "Sigmoid")
-def sigmoid(step: Step) -> Value:
+def sigmoid(step: OnnxStep) -> OnnxValue:
     """Convert Sigmoid."""
     return step.unary(layers.Sigmoid(), step.value(0))
 
 
 @operator("Tanh", "Tanh")
-def tanh(step: Step) -> Value:
+def tanh(step: OnnxStep) -> OnnxValue:
     """Convert Tanh."""
     return step.unary(layers.Tanh(), step.value(0))
 
 
 @operator("LeakyRelu", "LeakyReLU where alpha is a power of two, else PReLU")
-def leaky_relu(step: Step) -> Value:
+def leaky_relu(step: OnnxStep) -> OnnxValue:
     """Convert LeakyRelu, with any slope."""
     return step.unary(leaky(float(step.attribute("alpha", 0.01))), step.value(0))
 
@@ -50,7 +50,7 @@ def leaky(slope: float) -> Any:
 
 
 @operator("PRelu", "PReLU", "slopes that are computed")
-def prelu(step: Step) -> Value:
+def prelu(step: OnnxStep) -> OnnxValue:
     """Convert PRelu, with a slope for each channel."""
     x = step.value(0)
     slope = beside(step.constant(1, "slopes"), x)
@@ -58,13 +58,13 @@ def prelu(step: Step) -> Value:
 
 
 @operator("Elu", "Elu")
-def elu(step: Step) -> Value:
+def elu(step: OnnxStep) -> OnnxValue:
     """Convert Elu."""
     return step.unary(layers.Elu(scalar(step.attribute("alpha", 1.0))), step.value(0))
 
 
 @operator("Clip", "ReLU, Clip", "limits that are computed")
-def clip(step: Step) -> Value:
+def clip(step: OnnxStep) -> OnnxValue:
     """Convert Clip, by attributes or by inputs."""
     if step.opset < 11:
         low, high = step.attribute("min"), step.attribute("max")
@@ -74,7 +74,7 @@ def clip(step: Step) -> Value:
     return clipped(step, step.value(0, kind=""), low, high)
 
 
-def clipped(step: Step, x: Value, low: float | None, high: float | None) -> Value:
+def clipped(step: OnnxStep, x: OnnxValue, low: float | None, high: float | None) -> OnnxValue:
     """min(max(x, low), high); infinite limits do not apply."""
     largest = float(np.finfo(np.float32).max)
     low = None if low is None or low <= -largest else low
@@ -90,18 +90,18 @@ def clipped(step: Step, x: Value, low: float | None, high: float | None) -> Valu
 
 
 @operator("HardSigmoid", "ScaleShift, ReLU, Clip")
-def hard_sigmoid(step: Step) -> Value:
+def hard_sigmoid(step: OnnxStep) -> OnnxValue:
     """Convert HardSigmoid, as a clip."""
     return _hard_sigmoid(step, step.value(0), step.attribute("alpha", 0.2), step.attribute("beta", 0.5))
 
 
-def _hard_sigmoid(step: Step, x: Value, alpha: float, beta: float) -> Value:
+def _hard_sigmoid(step: OnnxStep, x: OnnxValue, alpha: float, beta: float) -> OnnxValue:
     line = step.unary(layers.ScaleShift(scalar(alpha), scalar(beta)), x)
     return clipped(step, line, 0, 1)
 
 
 @operator("HardSwish", "ScaleShift, ReLU, Clip, Multiply")
-def hard_swish(step: Step) -> Value:
+def hard_swish(step: OnnxStep) -> OnnxValue:
     """Convert HardSwish, as a product with a hard sigmoid."""
     x = step.value(0)
     gate = _hard_sigmoid(step, x, 1 / 6, 0.5)
@@ -109,7 +109,7 @@ def hard_swish(step: Step) -> Value:
 
 
 @operator("Softmax", "Softmax", "along the batch axis")
-def softmax(step: Step) -> Value:
+def softmax(step: OnnxStep) -> OnnxValue:
     """Convert Softmax, along any axis."""
     x = step.value(0, kind="")
     kept = mask_of(x)

@@ -12,16 +12,16 @@ from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.onnx.masks import HIDES, masked
 from fixedpoint_nn.interchange.onnx.operators.activations import scalar
 from fixedpoint_nn.interchange.onnx.operators.elementwise import joined
-from fixedpoint_nn.interchange.onnx.step import Operand, Result, Step, operator
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.step import OnnxStep, Operand, Result, operator
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numerics.arrays import Array
 
 INPUTS = "truth values as inputs of the network"
 TRUTH = "bool"  # the kind of values that are 1 or 0
 
 
-def _compares(turned: bool, negated: bool) -> Callable[[Step], Value]:
-    def convert(step: Step) -> Value:
+def _compares(turned: bool, negated: bool) -> Callable[[OnnxStep], OnnxValue]:
+    def convert(step: OnnxStep) -> OnnxValue:
         operands = list(step.operands)
         step.operands = operands[::-1] if turned else operands
         over = _difference(step)
@@ -31,7 +31,7 @@ def _compares(turned: bool, negated: bool) -> Callable[[Step], Value]:
     return convert
 
 
-def _difference(step: Step) -> Value:
+def _difference(step: OnnxStep) -> OnnxValue:
     """The first operand minus the second."""
     first, second = step.operands
     if isinstance(second, np.ndarray):
@@ -40,7 +40,7 @@ def _difference(step: Step) -> Value:
     return joined(step, layers.Subtract(), 2, commutes=False)
 
 
-def _not(step: Step, x: Value) -> Value:
+def _not(step: OnnxStep, x: OnnxValue) -> OnnxValue:
     return step.unary(layers.ScaleShift(scalar(-1.0), scalar(1.0)), x)
 
 
@@ -54,37 +54,37 @@ for _name, _turned, _negated in (
 
 
 @operator("Not", "ScaleShift", INPUTS)
-def not_(step: Step) -> Value:
+def not_(step: OnnxStep) -> OnnxValue:
     """Convert Not."""
     return _not(step, step.value(0, TRUTH))
 
 
 @operator("And", "Multiply", INPUTS)
-def and_(step: Step) -> Value:
+def and_(step: OnnxStep) -> OnnxValue:
     """Convert And."""
     return joined(step, layers.Multiply(), 2, kind=TRUTH)
 
 
 @operator("Or", "Maximum", INPUTS)
-def or_(step: Step) -> Value:
+def or_(step: OnnxStep) -> OnnxValue:
     """Convert Or."""
     return joined(step, layers.Maximum(), 2, kind=TRUTH)
 
 
 @operator("IsNaN", "nothing: no value here is nan", "as an output")
-def is_nan(step: Step) -> Array:
+def is_nan(step: OnnxStep) -> Array:
     """Convert IsNaN of what is computed."""
     return np.zeros((1,) * len(step.value(0).dims), bool)
 
 
 @operator("Where", "Multiply, Add; a mask of Softmax", "whole numbers; a choice between constants")
-def where(step: Step) -> Result:
+def where(step: OnnxStep) -> Result:
     """Convert Where: condition * x + (1 - condition) * y, as far as both are there."""
     condition, x, y = step.operands
     for place, operand in enumerate((x, y), 1):
-        if isinstance(operand, Value):
+        if isinstance(operand, OnnxValue):
             step.value(place)
-    if isinstance(condition, Value):
+    if isinstance(condition, OnnxValue):
         truth = replace(step.value(0, TRUTH), kind="float")
         return _added(step, _multiplied(step, truth, x), _multiplied(step, _not(step, truth), y))
     chosen = step.constant(0, "conditions").astype(bool)
@@ -102,20 +102,20 @@ def where(step: Step) -> Result:
     return _added(step, first, second)
 
 
-def _only(step: Step, chosen: Operand) -> Result:
+def _only(step: OnnxStep, chosen: Operand) -> Result:
     """The result of a constant condition: the chosen operand, broadcast to the shape of all operands."""
-    shapes = [x.dims if isinstance(x, Value) else x.shape for x in step.operands if x is not None]
+    shapes = [x.dims if isinstance(x, OnnxValue) else x.shape for x in step.operands if x is not None]
     dims = np.broadcast_shapes(*shapes)
-    if chosen is None or (chosen.dims if isinstance(chosen, Value) else chosen.shape) != dims:
+    if chosen is None or (chosen.dims if isinstance(chosen, OnnxValue) else chosen.shape) != dims:
         raise Refused("its condition is the same everywhere, and its choice would have to be repeated")
     return chosen
 
 
-def _multiplied(step: Step, x: Operand, y: Operand) -> Value:
+def _multiplied(step: OnnxStep, x: Operand, y: Operand) -> OnnxValue:
     step.operands = [x, y]
     return joined(step, layers.Multiply(), 2)
 
 
-def _added(step: Step, x: Operand, y: Operand) -> Value:
+def _added(step: OnnxStep, x: Operand, y: Operand) -> OnnxValue:
     step.operands = [x, y]
     return joined(step, layers.Add(), 2)

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.onnx.operators.products import matmul, relabelled, times
-from fixedpoint_nn.interchange.onnx.step import Operand, Step, axis_of, operator
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.operators.products import matmul, relabelled, times_matrix
+from fixedpoint_nn.interchange.onnx.step import OnnxStep, Operand, axis_of, operator
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 
 MOST_TERMS = 1 << 10  # of a running sum
 
@@ -22,18 +22,18 @@ MOST_TERMS = 1 << 10  # of a running sum
     "Transpose, Reshape, MatMul or Dense",
     "other than two operands; ellipses; diagonals; sums of one operand",
 )
-def einsum(step: Step) -> Value:
+def einsum(step: OnnxStep) -> OnnxValue:
     """Einsum."""
     return contracted(step, matmul)
 
 
-def contracted(step: Step, product: Callable[[Any], Any]) -> Value:
+def contracted(step: OnnxStep, product: Callable[[Any], Any]) -> OnnxValue:
     """Einsum of two operands, whose product of matrices is that of `product`."""
     first, second, out = _letters(str(step.needed("equation")), len(step.operands))
     a, b = step.operands
-    if not isinstance(a, Value):
+    if not isinstance(a, OnnxValue):
         a, b, first, second = b, a, second, first
-    if not isinstance(a, Value) or b is None:
+    if not isinstance(a, OnnxValue) or b is None:
         raise Refused("it has no operands")
     sizes = {**dict(zip(second, _dims(b), strict=True)), **dict(zip(first, a.dims, strict=True))}
     batch = [c for c in out if c in first and c in second]
@@ -58,7 +58,7 @@ def _letters(equation: str, operands: int) -> tuple[str, str, str]:
     parts = text.split(",")
     if operands != 2 or len(parts) != 2 or "." in equation:
         raise Refused(
-            f"its equation is {equation!r}, and products of two operands without an ellipsis are read"
+            f"its equation is {equation!r}, and products of two operands without an ellipsis are supported"
         )
     out = out if arrow else "".join(c for c in sorted(set(text) - {","}) if text.count(c) == 1)
     lonely = [c for one, other in (parts, parts[::-1]) for c in one if c not in other and c not in out]
@@ -68,13 +68,13 @@ def _letters(equation: str, operands: int) -> tuple[str, str, str]:
 
 
 def _dims(operand: Operand) -> tuple[int, ...]:
-    return () if operand is None else operand.dims if isinstance(operand, Value) else operand.shape
+    return () if operand is None else operand.dims if isinstance(operand, OnnxValue) else operand.shape
 
 
-def _turned(step: Step, operand: Operand, letters: str, order: list[str], dims: tuple[int, ...]) -> Any:
+def _turned(step: OnnxStep, operand: Operand, letters: str, order: list[str], dims: tuple[int, ...]) -> Any:
     """The operand with its axes in this order, some of them joined."""
     permutation = tuple(letters.index(c) for c in order)
-    if isinstance(operand, Value):
+    if isinstance(operand, OnnxValue):
         return step.builder.reshaped(relabelled(operand, permutation), dims, f"{step.name}_joined")
     return np.asanyarray(operand).transpose(permutation).reshape(dims)
 
@@ -82,7 +82,7 @@ def _turned(step: Step, operand: Operand, letters: str, order: list[str], dims: 
 @operator(
     "CumSum", "Dense with a triangle of ones", "along the batch axis; axes that are computed; long axes"
 )
-def cumulative_sum(step: Step) -> Value:
+def cumulative_sum(step: OnnxStep) -> OnnxValue:
     """CumSum."""
     x = step.value(0)
     axis = axis_of(int(step.constant(1, "axis").reshape(())), len(x.dims))
@@ -95,5 +95,5 @@ def cumulative_sum(step: Step) -> Value:
     ones = ones[::-1, ::-1] if step.attribute("reverse", 0) else ones
     rank = len(x.dims)
     last = (*(a for a in range(rank) if a != axis), axis)
-    made = times(step, relabelled(x, last), np.ascontiguousarray(ones), None)
+    made = times_matrix(step, relabelled(x, last), np.ascontiguousarray(ones), None)
     return relabelled(made, tuple(last.index(a) for a in range(rank)))

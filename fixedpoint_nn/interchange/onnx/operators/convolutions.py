@@ -17,13 +17,13 @@ from fixedpoint_nn.interchange.onnx.operators.geometry import (
     pair,
     spatial,
 )
-from fixedpoint_nn.interchange.onnx.step import Step, operator
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.step import OnnxStep, operator
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numerics.arrays import Array
 
 
 @operator("Conv", "Conv2D; a sequence is an image of one row", "3-D; weights that are computed")
-def conv(step: Step) -> Value:
+def conv(step: OnnxStep) -> OnnxValue:
     """Convert Conv, 1-D and 2-D, with groups, dilations and any padding."""
     x, weight, bias, groups = _operands(step)
     outputs, inputs = weight.shape[:2]
@@ -46,7 +46,7 @@ def conv(step: Step) -> Value:
 
 
 @operator("ConvTranspose", "ConvTranspose2D", "3-D; weights that are computed")
-def conv_transpose(step: Step) -> Value:
+def conv_transpose(step: OnnxStep) -> OnnxValue:
     """Convert ConvTranspose."""
     x, weight, bias, groups = _operands(step)
     inputs, per_group = weight.shape[:2]
@@ -76,7 +76,7 @@ def conv_transpose(step: Step) -> Value:
 
 
 def _edges(
-    step: Step, sizes: tuple[int, ...], kernel: tuple[int, ...]
+    step: OnnxStep, sizes: tuple[int, ...], kernel: tuple[int, ...]
 ) -> tuple[list[Spatial], list[tuple[int, int]]]:
     """(spatial axes, padding of the upsampled image), from the padding of the transposed convolution."""
     count = len(sizes)
@@ -106,7 +106,7 @@ def _edges(
     return found, edges
 
 
-def _operands(step: Step) -> tuple[Value, Array, Array | None, int]:
+def _operands(step: OnnxStep) -> tuple[OnnxValue, Array, Array | None, int]:
     x, weight = step.value(0), step.constant(1, "weights")
     groups = int(step.attribute("group", 1))
     if weight.ndim != len(x.dims) or not 1 <= groups <= weight.shape[0]:
@@ -114,7 +114,7 @@ def _operands(step: Step) -> tuple[Value, Array, Array | None, int]:
             f"weights of shape {list(weight.shape)} in {groups} groups do not fit an input {list(x.dims)}"
         )
     if len(x.dims) > 4:
-        raise Refused(f"it has {len(x.dims) - 2} spatial axes, and 1 or 2 are read")
+        raise Refused(f"it has {len(x.dims) - 2} spatial axes, and 1 or 2 are supported")
     return as_image(step, x), weight, step.optional(2, "biases"), groups
 
 

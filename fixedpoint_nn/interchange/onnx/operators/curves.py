@@ -11,54 +11,54 @@ import numpy as np
 
 from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.onnx.operators.activations import scalar
-from fixedpoint_nn.interchange.onnx.step import Step, axis_of, operator
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.step import OnnxStep, axis_of, operator
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 
 
 @operator("Erf", "Erf")
-def erf(step: Step) -> Value:
+def erf(step: OnnxStep) -> OnnxValue:
     """Convert Erf."""
     return step.unary(layers.Erf(), step.value(0))
 
 
 @operator("Exp", "Exp")
-def exp(step: Step) -> Value:
+def exp(step: OnnxStep) -> OnnxValue:
     """Convert Exp."""
     return step.unary(layers.Exp(), step.value(0))
 
 
 @operator("Log", "Log", "constants of no elements")
-def log(step: Step) -> Value:
+def log(step: OnnxStep) -> OnnxValue:
     """Convert Log."""
     return step.unary(layers.Log(), step.value(0))
 
 
 @operator("Sqrt", "Sqrt")
-def square_root(step: Step) -> Value:
+def square_root(step: OnnxStep) -> OnnxValue:
     """Convert Sqrt."""
     return step.unary(layers.Sqrt(), step.value(0))
 
 
 @operator("Reciprocal", "Reciprocal")
-def reciprocal(step: Step) -> Value:
+def reciprocal(step: OnnxStep) -> OnnxValue:
     """Convert Reciprocal."""
     return step.unary(layers.Reciprocal(), step.value(0))
 
 
 @operator("Abs", "Abs")
-def absolute(step: Step) -> Value:
+def absolute(step: OnnxStep) -> OnnxValue:
     """Convert Abs."""
     return step.unary(layers.Abs(), step.value(0))
 
 
 @operator("Softplus", "Softplus")
-def softplus(step: Step) -> Value:
+def softplus(step: OnnxStep) -> OnnxValue:
     """Convert Softplus."""
     return step.unary(layers.Softplus(), step.value(0))
 
 
 @operator("Gelu", "Gelu; Sigmoid and products for the approximation by tanh")
-def gelu(step: Step) -> Value:
+def gelu(step: OnnxStep) -> OnnxValue:
     """Convert Gelu; x * (1 + tanh(y)) / 2 is x * sigmoid(2 * y)."""
     x, approximate = step.value(0), step.attribute("approximate", "none")
     if approximate == "none":
@@ -66,36 +66,36 @@ def gelu(step: Step) -> Value:
     if approximate != "tanh":
         raise Refused(f"its attribute approximate is {approximate!r}")
     factor = 2 * sqrt(2 / pi)
-    square = product(step, x, x)
+    square = elementwise_product(step, x, x)
     inner = step.unary(layers.ScaleShift(scalar(0.044715 * factor), scalar(factor)), square)
-    return product(step, x, step.unary(layers.Sigmoid(), product(step, x, inner)))
+    return elementwise_product(step, x, step.unary(layers.Sigmoid(), elementwise_product(step, x, inner)))
 
 
 @operator("Swish", "Sigmoid, Multiply")
-def swish(step: Step) -> Value:
+def swish(step: OnnxStep) -> OnnxValue:
     """Convert Swish, also known as SiLU."""
     x, alpha = step.value(0), float(step.attribute("alpha", 1.0))
     inner = x if alpha == 1 else scaled(step, x, alpha)
-    return product(step, x, step.unary(layers.Sigmoid(), inner))
+    return elementwise_product(step, x, step.unary(layers.Sigmoid(), inner))
 
 
 @operator("Mish", "Softplus, Tanh, Multiply")
-def mish(step: Step) -> Value:
+def mish(step: OnnxStep) -> OnnxValue:
     """Convert Mish."""
     x = step.value(0)
-    return product(step, x, step.unary(layers.Tanh(), step.unary(layers.Softplus(), x)))
+    return elementwise_product(step, x, step.unary(layers.Tanh(), step.unary(layers.Softplus(), x)))
 
 
 @operator("Softsign", "Abs, ScaleShift, Reciprocal, Multiply")
-def softsign(step: Step) -> Value:
+def softsign(step: OnnxStep) -> OnnxValue:
     """Convert Softsign."""
     x = step.value(0)
     below = step.unary(layers.ScaleShift(scalar(1.0), scalar(1.0)), step.unary(layers.Abs(), x))
-    return product(step, x, step.unary(layers.Reciprocal(), below))
+    return elementwise_product(step, x, step.unary(layers.Reciprocal(), below))
 
 
 @operator("Selu", "Elu, Multiply")
-def selu(step: Step) -> Value:
+def selu(step: OnnxStep) -> OnnxValue:
     """Convert Selu."""
     alpha = step.attribute("alpha", 1.67326319217681884765625)
     gamma = step.attribute("gamma", 1.05070102214813232421875)
@@ -103,7 +103,7 @@ def selu(step: Step) -> Value:
 
 
 @operator("Celu", "Multiply, Elu")
-def celu(step: Step) -> Value:
+def celu(step: OnnxStep) -> OnnxValue:
     """Convert Celu: alpha * elu(x / alpha)."""
     alpha = float(step.attribute("alpha", 1.0))
     if alpha <= 0:
@@ -114,15 +114,15 @@ def celu(step: Step) -> Value:
 
 
 @operator("ThresholdedRelu", "ScaleShift, Step, Multiply")
-def thresholded_relu(step: Step) -> Value:
+def thresholded_relu(step: OnnxStep) -> OnnxValue:
     """Convert ThresholdedRelu."""
     x = step.value(0)
     over = step.unary(layers.ScaleShift(scalar(1.0), scalar(-step.attribute("alpha", 1.0))), x)
-    return product(step, x, step.unary(layers.Step(), over))
+    return elementwise_product(step, x, step.unary(layers.Step(), over))
 
 
 @operator("Sign", "Step, Subtract")
-def sign(step: Step) -> Value:
+def sign(step: OnnxStep) -> OnnxValue:
     """Convert Sign."""
     x = step.value(0)
     below = step.unary(layers.Step(), scaled(step, x, -1))
@@ -130,7 +130,7 @@ def sign(step: Step) -> Value:
 
 
 @operator("Pow", "Multiply, Sqrt, Reciprocal; exponents of multiples of a half up to 8", "other exponents")
-def power(step: Step) -> Value:
+def power(step: OnnxStep) -> OnnxValue:
     """Convert Pow, with a constant exponent."""
     x, given = step.value(0), np.unique(step.constant(1, "exponents"))
     exponent = float(given[0]) if given.size == 1 else 0.0
@@ -142,13 +142,13 @@ def power(step: Step) -> Value:
     whole, half = divmod(abs(exponent), 1)
     made = step.unary(layers.Sqrt(), base) if half else None
     for _ in range(int(whole)):
-        made = base if made is None else product(step, made, base)
+        made = base if made is None else elementwise_product(step, made, base)
     assert made is not None
     return made
 
 
 @operator("LogSoftmax", "LogSoftmax", "along the batch axis; before opset 13, over several axes")
-def log_softmax(step: Step) -> Value:
+def log_softmax(step: OnnxStep) -> OnnxValue:
     """Convert LogSoftmax, along any axis."""
     x = step.value(0)
     axis = axis_of(step.attribute("axis", -1 if step.opset >= 13 else 1), len(x.dims))
@@ -157,12 +157,12 @@ def log_softmax(step: Step) -> Value:
     return step.unary(layers.LogSoftmax(), step.builder.last(x, axis))
 
 
-def product(step: Step, a: Value, b: Value) -> Value:
+def elementwise_product(step: OnnxStep, a: OnnxValue, b: OnnxValue) -> OnnxValue:
     """The element-wise product of two values with equal axes."""
     return replace(step.made(layers.Multiply(), [a, b], a.dims, a.axes), kind=a.kind)
 
 
-def scaled(step: Step, x: Value, factor: Any) -> Value:
+def scaled(step: OnnxStep, x: OnnxValue, factor: Any) -> OnnxValue:
     """The value times a number."""
     number = step.builder.add(f"{step.name}_factor", layers.Constant(scalar(factor)))
     return step.made(layers.Multiply(), [x, number], x.dims, x.axes)

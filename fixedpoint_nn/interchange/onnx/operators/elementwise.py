@@ -16,15 +16,15 @@ from fixedpoint_nn.interchange.onnx.doors import FLOATS
 from fixedpoint_nn.interchange.onnx.file import package
 from fixedpoint_nn.interchange.onnx.masks import hides, masked, without_mask
 from fixedpoint_nn.interchange.onnx.operators.activations import scalar
-from fixedpoint_nn.interchange.onnx.step import Step, operator
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.step import OnnxStep, operator
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numerics.arrays import Array
 
 WRAPS = "whole numbers, which would wrap around"
 
 
 @operator("Add", "Add, or the bias of the product before it", WRAPS)
-def add(step: Step) -> Value:
+def add(step: OnnxStep) -> OnnxValue:
     """Convert Add; what adds minus infinity to some elements hides them from the softmax behind it."""
     for place, operand in enumerate(step.operands):
         if isinstance(operand, np.ndarray) and hides(operand):
@@ -32,7 +32,7 @@ def add(step: Step) -> Value:
     return joined(step, layers.Add(), 2)
 
 
-def _hidden(step: Step, x: Value, constant: Array) -> Value:
+def _hidden(step: OnnxStep, x: OnnxValue, constant: Array) -> OnnxValue:
     added, kept = without_mask(constant)
     if added.any():
         step.operands = [x, added]
@@ -41,13 +41,13 @@ def _hidden(step: Step, x: Value, constant: Array) -> Value:
 
 
 @operator("Sum", "Add", WRAPS)
-def total(step: Step) -> Value:
+def total(step: OnnxStep) -> OnnxValue:
     """Convert Sum."""
     return joined(step, layers.Add(), len(step.operands))
 
 
 @operator("Sub", "Subtract, or Add of the negated constant", WRAPS)
-def subtract(step: Step) -> Value:
+def subtract(step: OnnxStep) -> OnnxValue:
     """Convert Sub."""
     if isinstance(step.operands[1], np.ndarray):
         step.operands = [step.operands[0], -step.operands[1]]
@@ -56,16 +56,16 @@ def subtract(step: Step) -> Value:
 
 
 @operator("Mul", "Multiply", WRAPS)
-def multiply(step: Step) -> Value:
+def multiply(step: OnnxStep) -> OnnxValue:
     """Convert Mul."""
     return joined(step, layers.Multiply(), 2)
 
 
 @operator("Div", "Multiply by the constant's reciprocal, or by a Reciprocal", WRAPS)
-def divide(step: Step) -> Value:
+def divide(step: OnnxStep) -> OnnxValue:
     """Convert Div."""
     divisor = step.operands[1]
-    if isinstance(divisor, Value):
+    if isinstance(divisor, OnnxValue):
         inverse = step.unary(layers.Reciprocal(), step.value(1))
         step.operands = [step.operands[0], inverse]
         return joined(step, layers.Multiply(), 2)
@@ -77,7 +77,7 @@ def divide(step: Step) -> Value:
 
 
 @operator("Neg", "Multiply by -1")
-def negate(step: Step) -> Value:
+def negate(step: OnnxStep) -> OnnxValue:
     """Convert Neg."""
     x = step.value(0)
     minus = step.builder.add(f"{step.name}_minus_one", layers.Constant(scalar(-1)))
@@ -85,27 +85,27 @@ def negate(step: Step) -> Value:
 
 
 @operator("Max", "Maximum")
-def maximum(step: Step) -> Value:
+def maximum(step: OnnxStep) -> OnnxValue:
     """Convert Max."""
     return joined(step, layers.Maximum(), len(step.operands), kind="")
 
 
 @operator("Min", "Minimum")
-def minimum(step: Step) -> Value:
+def minimum(step: OnnxStep) -> OnnxValue:
     """Convert Min."""
     return joined(step, layers.Minimum(), len(step.operands), kind="")
 
 
-def joined(step: Step, layer: Any, count: int, commutes: bool = True, kind: str = "float") -> Value:
+def joined(step: OnnxStep, layer: Any, count: int, commutes: bool = True, kind: str = "float") -> OnnxValue:
     """The layer applied to all operands, values before constants if it commutes."""
     operands = [
-        step.value(i, kind) if isinstance(step.operands[i], Value) else step.constant(i, "operands")
+        step.value(i, kind) if isinstance(step.operands[i], OnnxValue) else step.constant(i, "operands")
         for i in range(count)
     ]
-    values = [operand for operand in operands if isinstance(operand, Value)]
-    constants = [operand for operand in operands if not isinstance(operand, Value)]
+    values = [operand for operand in operands if isinstance(operand, OnnxValue)]
+    constants = [operand for operand in operands if not isinstance(operand, OnnxValue)]
     try:
-        dims = np.broadcast_shapes(*(x.dims if isinstance(x, Value) else x.shape for x in operands))
+        dims = np.broadcast_shapes(*(x.dims if isinstance(x, OnnxValue) else x.shape for x in operands))
     except ValueError:
         raise Refused("its operands do not broadcast to one shape") from None
     if count == 1:
@@ -117,13 +117,13 @@ def joined(step: Step, layer: Any, count: int, commutes: bool = True, kind: str 
         raise Refused(f"it repeats the only sample {dims[batch]} times")
     like = replace(first, dims=dims, flat=None)
     names = [step.builder.constant(f"{step.name}_constant", constant, like) for constant in constants]
-    takes: list[Value | str] = [*values, *names]
-    if not commutes and not isinstance(operands[0], Value):
+    takes: list[OnnxValue | str] = [*values, *names]
+    if not commutes and not isinstance(operands[0], OnnxValue):
         takes = [*names, *values]
     return replace(step.made(layer, takes, dims, first.axes), kind=first.kind)
 
 
-def aligned(step: Step, values: Sequence[Value], rank: int) -> list[Value]:
+def aligned(step: OnnxStep, values: Sequence[OnnxValue], rank: int) -> list[OnnxValue]:
     """The values with the same number and order of axes."""
     builder = step.builder
     raised = []
@@ -140,13 +140,13 @@ def aligned(step: Step, values: Sequence[Value], rank: int) -> list[Value]:
 
 
 @operator("Identity", "nothing", "sequences and optional values")
-def identity(step: Step) -> Value:
+def identity(step: OnnxStep) -> OnnxValue:
     """Convert Identity."""
     return step.value(0, kind="")
 
 
 @operator("Dropout", "nothing", "training_mode with a ratio; the mask")
-def dropout(step: Step) -> Value:
+def dropout(step: OnnxStep) -> OnnxValue:
     """Convert Dropout, which does nothing after training."""
     step.attribute("seed"), step.attribute("ratio"), step.attribute("is_test")
     training, ratio = step.optional(2, "training_mode"), step.optional(1, "ratio")
@@ -156,7 +156,7 @@ def dropout(step: Step) -> Value:
 
 
 @operator("Cast", "nothing", "from floats to another type than FLOAT and DOUBLE")
-def cast(step: Step) -> Value:
+def cast(step: OnnxStep) -> OnnxValue:
     """Convert Cast between kinds of float."""
     onnx = package()
     step.must_be("saturate", 1)
@@ -174,7 +174,7 @@ def cast(step: Step) -> Value:
 @operator(
     "BatchNormalization", "BatchNorm, which calibration folds into the product before it", "training_mode"
 )
-def batch_normalization(step: Step) -> Value:
+def batch_normalization(step: OnnxStep) -> OnnxValue:
     """Convert BatchNormalization, as a scale and a shift for each channel."""
     step.must_be("training_mode", 0)
     step.must_be("spatial", 1)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fixedpoint_nn import layers
-from fixedpoint_nn.interchange.onnx.step import Step
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.step import OnnxStep
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
 from fixedpoint_nn.numerics.arrays import Ints
 
@@ -66,12 +66,12 @@ class Spatial:
 
 
 def spatial(
-    step: Step, sizes: tuple[int, ...], kernel: tuple[int, ...] | None, ceil: bool = False
+    step: OnnxStep, sizes: tuple[int, ...], kernel: tuple[int, ...] | None, ceil: bool = False
 ) -> list[Spatial]:
     """The spatial axes of a convolution or pooling; raises Refused."""
     count = len(sizes)
     if count not in (1, 2):
-        raise Refused(f"it has {count} spatial axes, and 1 or 2 are read")
+        raise Refused(f"it has {count} spatial axes, and 1 or 2 are supported")
     said = _listed(step, "kernel_shape", count, kernel)
     if said is None:
         raise Refused("its kernel_shape is missing")
@@ -92,6 +92,7 @@ def spatial(
 
 
 def _automatic(axis: Spatial, rule: str) -> Spatial:
+    """The axis with the padding of `auto_pad`."""
     if rule == "NOTSET":
         return axis
     if rule == "VALID":
@@ -107,7 +108,7 @@ def _automatic(axis: Spatial, rule: str) -> Spatial:
     )
 
 
-def _listed(step: Step, name: str, count: int, default: tuple[int, ...] | None) -> tuple[int, ...] | None:
+def _listed(step: OnnxStep, name: str, count: int, default: tuple[int, ...] | None) -> tuple[int, ...] | None:
     value = step.attribute(name)
     if value is None:
         return default
@@ -116,14 +117,14 @@ def _listed(step: Step, name: str, count: int, default: tuple[int, ...] | None) 
     return tuple(int(x) for x in value)
 
 
-def as_image(step: Step, x: Value) -> Value:
+def as_image(step: OnnxStep, x: OnnxValue) -> OnnxValue:
     """The file's value (batch, channels, ...) with channels last."""
     if len(x.dims) < 3:
         raise Refused(f"its input has the shape {list(x.dims)}, and no spatial axes")
     return step.builder.channels_last(x)
 
 
-def over_images(step: Step, x: Value, layer: object, channels: int, sizes: list[int]) -> Value:
+def over_images(step: OnnxStep, x: OnnxValue, layer: object, channels: int, sizes: list[int]) -> OnnxValue:
     """The layer applied to images; a sequence is an image of one row."""
     dims, axes = (x.dims[0], channels, *sizes), x.axes
     if len(sizes) == 2:
@@ -131,7 +132,7 @@ def over_images(step: Step, x: Value, layer: object, channels: int, sizes: list[
     image = step.builder.add(f"{step.name}_image", layers.Reshape((1, x.dims[2], x.dims[1])), x.node)
     made = step.builder.add(step.name, layer, image)
     rows = step.builder.add(f"{step.name}_rows", layers.Reshape((sizes[0], channels)), made)
-    return Value(rows, dims, axes, x.kind)
+    return OnnxValue(rows, dims, axes, x.kind)
 
 
 def pair(values: list[int]) -> Pair:

@@ -11,12 +11,12 @@ from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.onnx.builder import of_all_samples, tensor
 from fixedpoint_nn.interchange.onnx.operators.elementwise import aligned
 from fixedpoint_nn.interchange.onnx.operators.products import without
-from fixedpoint_nn.interchange.onnx.step import Step, axis_of, operator
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.step import OnnxStep, axis_of, operator
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 
 
 @operator("Slice", "Slice", "slices of the batch, or of nothing; limits that are computed")
-def slice_(step: Step) -> Value:
+def slice_(step: OnnxStep) -> OnnxValue:
     """Convert Slice."""
     x = step.value(0, kind="")
     starts, ends = step.integers(1, "starts"), step.integers(2, "ends")
@@ -41,7 +41,7 @@ def _range(start: int, end: int, stride: int, size: int) -> range:
     return range(first, last, stride)
 
 
-def part(step: Step, x: Value, axis: int, indices: range, name: str = "") -> Value:
+def part(step: OnnxStep, x: OnnxValue, axis: int, indices: range, name: str = "") -> OnnxValue:
     """The value sliced along one axis of the file."""
     if indices == range(x.dims[axis]):
         return x
@@ -56,7 +56,7 @@ def part(step: Step, x: Value, axis: int, indices: range, name: str = "") -> Val
 
 
 @operator("Split", "Slice", "splits of the batch, or into nothing")
-def split(step: Step) -> list[Value]:
+def split(step: OnnxStep) -> list[OnnxValue]:
     """Convert Split."""
     x = step.value(0, kind="")
     axis = axis_of(int(step.attribute("axis", 0)), len(x.dims))
@@ -77,12 +77,14 @@ def split(step: Step) -> list[Value]:
 
 
 @operator("Concat", "Concat", "joins along the batch")
-def concat(step: Step) -> Value:
+def concat(step: OnnxStep) -> OnnxValue:
     """Convert Concat."""
-    values = [x for x in step.operands if isinstance(x, Value)]
+    values = [x for x in step.operands if isinstance(x, OnnxValue)]
     rank = len(values[0].dims)
     axis = axis_of(int(step.needed("axis")), rank)
-    if any(len(x.dims if isinstance(x, Value) else x.shape) != rank for x in step.operands if x is not None):
+    if any(
+        len(x.dims if isinstance(x, OnnxValue) else x.shape) != rank for x in step.operands if x is not None
+    ):
         raise Refused("its operands have different numbers of axes")
     if len({x.kind for x in values}) > 1:
         raise Refused("it joins floats and whole numbers")
@@ -93,7 +95,7 @@ def concat(step: Step) -> Value:
     waiting = iter(values)
     takes, size = [], 0
     for operand in step.operands:
-        if isinstance(operand, Value):
+        if isinstance(operand, OnnxValue):
             v = next(waiting)
             takes.append(v.node)
             size += v.dims[axis]
@@ -106,7 +108,7 @@ def concat(step: Step) -> Value:
             )
             size += operand.shape[axis]
     dims = tuple(size if a == axis else n for a, n in enumerate(first.dims))
-    shapes = [x.dims if isinstance(x, Value) else x.shape for x in step.operands if x is not None]
+    shapes = [x.dims if isinstance(x, OnnxValue) else x.shape for x in step.operands if x is not None]
     if any(
         shape[a] != first.dims[a] for shape in shapes for a in range(rank) if a not in (axis, first.batch)
     ):
@@ -114,11 +116,11 @@ def concat(step: Step) -> Value:
     if len(takes) == 1:
         return first
     made = step.builder.add(step.name, layers.Concat(first.place(axis)), *takes)
-    return Value(made, dims, first.axes, first.kind)
+    return OnnxValue(made, dims, first.axes, first.kind)
 
 
 @operator("Pad", "Pad; Select for edge, reflect and wrap", "pads that are computed, or of the batch")
-def pad(step: Step) -> Value:
+def pad(step: OnnxStep) -> OnnxValue:
     """Convert Pad."""
     mode = step.attribute("mode", "constant")
     x = step.value(0, kind="float" if mode == "constant" else "")
@@ -154,7 +156,7 @@ def pad(step: Step) -> Value:
     return x
 
 
-def surrounded(step: Step, x: Value, axis: int, before: int, after: int, mode: str) -> Value:
+def surrounded(step: OnnxStep, x: OnnxValue, axis: int, before: int, after: int, mode: str) -> OnnxValue:
     """The value padded along one axis with repeated elements, by `mode`."""
     places = np.arange(x.dims[axis])[max(-before, 0) : x.dims[axis] - max(-after, 0)]
     if not len(places):
@@ -163,7 +165,7 @@ def surrounded(step: Step, x: Value, axis: int, before: int, after: int, mode: s
     return selected(step, x, axis, [int(i) for i in chosen])
 
 
-def selected(step: Step, x: Value, axis: int, indices: list[int]) -> Value:
+def selected(step: OnnxStep, x: OnnxValue, axis: int, indices: list[int]) -> OnnxValue:
     """The value gathered along one axis of the file."""
     if axis == x.batch:
         raise Refused("it chooses samples of the batch")
@@ -177,11 +179,11 @@ def selected(step: Step, x: Value, axis: int, indices: list[int]) -> Value:
 
 
 @operator("Gather", "Select; Embedding where a constant's rows are chosen by the input", "both computed")
-def gather(step: Step) -> Value:
+def gather(step: OnnxStep) -> OnnxValue:
     """Convert Gather by constants, or from an embedding by ids."""
     data, indices = step.operands[:2]
     axis = int(step.attribute("axis", 0))
-    if isinstance(data, np.ndarray) and isinstance(indices, Value):
+    if isinstance(data, np.ndarray) and isinstance(indices, OnnxValue):
         return _embedded(step, data, axis_of(axis, data.ndim))
     x, found = step.value(0, kind=""), step.constant(1, "indices")
     axis = axis_of(axis, len(x.dims))
@@ -196,7 +198,7 @@ def gather(step: Step) -> Value:
 
 
 @operator("GatherND", "Select", "indices that are computed, or of several axes")
-def gather_nd(step: Step) -> Value:
+def gather_nd(step: OnnxStep) -> OnnxValue:
     """Convert GatherND by constants that choose along one axis."""
     x, found = step.value(0, kind=""), step.constant(1, "indices")
     axis, size = int(step.attribute("batch_dims", 0)), x.dims[0]
@@ -207,18 +209,18 @@ def gather_nd(step: Step) -> Value:
     return selected(step, x, 0, [int(i) % size for i in found.ravel()])
 
 
-def _embedded(step: Step, table: np.ndarray, axis: int) -> Value:
+def _embedded(step: OnnxStep, table: np.ndarray, axis: int) -> OnnxValue:
     ids = step.value(1, kind="int")
     if axis != 0 or table.ndim < 2:
         raise Refused(f"its input chooses along axis {axis} of a constant of shape {list(table.shape)}")
     rank = len(ids.dims)
     new = range(rank, rank + table.ndim - 1)
     node = step.builder.add(step.name, layers.Embedding(tensor(table)), ids.node)
-    return Value(node, (*ids.dims, *table.shape[1:]), (*ids.axes, *new))
+    return OnnxValue(node, (*ids.dims, *table.shape[1:]), (*ids.axes, *new))
 
 
 @operator("Expand", "Select", "shapes that are computed; the batch")
-def expand(step: Step) -> Value:
+def expand(step: OnnxStep) -> OnnxValue:
     """Convert Expand: axes of length 1 repeated."""
     x = step.value(0, kind="")
     shape = step.integers(1, "shape") or []
@@ -234,7 +236,7 @@ def expand(step: Step) -> Value:
 
 
 @operator("Tile", "Select", "repeats that are computed; the batch")
-def tile(step: Step) -> Value:
+def tile(step: OnnxStep) -> OnnxValue:
     """Convert Tile."""
     x, repeats = step.value(0, kind=""), step.integers(1, "repeats") or []
     if len(repeats) != len(x.dims) or min(repeats) < 1 or max(repeats) > 1 << 16:
@@ -246,7 +248,7 @@ def tile(step: Step) -> Value:
 
 
 @operator("DepthToSpace", "Reshape, Transpose, Reshape")
-def depth_to_space(step: Step) -> Value:
+def depth_to_space(step: OnnxStep) -> OnnxValue:
     """Convert DepthToSpace, in both orders."""
     size, mode = int(step.needed("blocksize")), step.attribute("mode", "DCR")
     x = step.value(0)
@@ -264,7 +266,7 @@ def depth_to_space(step: Step) -> Value:
 
 
 @operator("SpaceToDepth", "Reshape, Transpose, Reshape")
-def space_to_depth(step: Step) -> Value:
+def space_to_depth(step: OnnxStep) -> OnnxValue:
     """Convert SpaceToDepth, in both orders."""
     size, x, mode = int(step.needed("blocksize")), step.value(0), step.attribute("mode", "DCR")
     whole = size >= 1 and len(x.dims) == 4 and not (x.dims[2] % size or x.dims[3] % size)

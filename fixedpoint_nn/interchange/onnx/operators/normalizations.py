@@ -11,16 +11,16 @@ import numpy as np
 from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.onnx.builder import tensor
 from fixedpoint_nn.interchange.onnx.operators.activations import scalar
-from fixedpoint_nn.interchange.onnx.operators.curves import product
-from fixedpoint_nn.interchange.onnx.step import Step, axis_of, operator
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.operators.curves import elementwise_product
+from fixedpoint_nn.interchange.onnx.step import OnnxStep, axis_of, operator
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numerics.arrays import Array
 
 NOTHING = 1e-24  # avoids a division by the norm of zeros
 
 
 @operator("LayerNormalization", "LayerNorm", "over the batch")
-def layer_normalization(step: Step) -> list[Value]:
+def layer_normalization(step: OnnxStep) -> list[OnnxValue]:
     """Convert LayerNormalization, over the last axes, and its mean and inverse deviation where they are asked for."""
     step.attribute("stash_type")
     x = step.value(0)
@@ -32,7 +32,7 @@ def layer_normalization(step: Step) -> list[Value]:
 
 
 @operator("RMSNormalization", "RMSNorm", "over the batch")
-def rms_normalization(step: Step) -> Value:
+def rms_normalization(step: OnnxStep) -> OnnxValue:
     """Convert RMSNormalization, over the last axes."""
     step.attribute("stash_type")
     x = step.value(0)
@@ -42,14 +42,14 @@ def rms_normalization(step: Step) -> Value:
 
 
 @operator("InstanceNormalization", "LayerNorm, ScaleShift")
-def instance_normalization(step: Step) -> Value:
+def instance_normalization(step: OnnxStep) -> OnnxValue:
     """Convert InstanceNormalization: every channel of every sample by itself."""
     x = step.builder.with_batch(step.value(0), 0)
     return _by_channel(step, x, tuple(range(2, len(x.dims))))
 
 
 @operator("GroupNormalization", "Reshape, LayerNorm, ScaleShift")
-def group_normalization(step: Step) -> Value:
+def group_normalization(step: OnnxStep) -> OnnxValue:
     """Convert GroupNormalization; before opset 21 its scales are those of groups."""
     step.attribute("stash_type")
     x, groups = step.builder.with_batch(step.value(0), 0), int(step.needed("num_groups"))
@@ -63,7 +63,7 @@ def group_normalization(step: Step) -> Value:
 
 
 @operator("LpNormalization", "RMSNorm", "the norm of absolute values; along the batch axis")
-def lp_normalization(step: Step) -> Value:
+def lp_normalization(step: OnnxStep) -> OnnxValue:
     """Convert LpNormalization by the square root of the sum of squares."""
     step.must_be("p", 2)
     x = step.value(0)
@@ -72,34 +72,34 @@ def lp_normalization(step: Step) -> Value:
 
 
 @operator("MeanVarianceNormalization", "LayerNorm", "over the batch, as without attributes")
-def mean_variance_normalization(step: Step) -> Value:
+def mean_variance_normalization(step: OnnxStep) -> OnnxValue:
     """Convert MeanVarianceNormalization over axes of a sample."""
     x = step.value(0)
     axes = tuple(axis_of(int(a), len(x.dims)) for a in step.attribute("axes", (0, 2, 3)))
     return normalized(step, x, axes, 1e-18)
 
 
-def _statistics(step: Step, x: Value, axes: tuple[int, ...], eps: float) -> list[Value]:
+def _statistics(step: OnnxStep, x: OnnxValue, axes: tuple[int, ...], eps: float) -> list[OnnxValue]:
     """The mean over the axes, and 1 / sqrt(variance + eps)."""
     dims = tuple(1 if axis in axes else size for axis, size in enumerate(x.dims))
     layer = layers.Mean(scalar(1 / prod(x.dims[axis] for axis in axes)), tuple(sorted(map(x.place, axes))))
     mean = step.made(layer, [x], dims, x.axes)
     centred = step.made(layers.Subtract(), [x, mean], x.dims, x.axes)
-    variance = step.made(layer, [product(step, centred, centred)], dims, x.axes)
+    variance = step.made(layer, [elementwise_product(step, centred, centred)], dims, x.axes)
     line = step.unary(layers.ScaleShift(scalar(1.0), scalar(eps)), variance)
     return [mean, step.unary(layers.ReciprocalSqrt(), line)]
 
 
 def normalized(
-    step: Step,
-    x: Value,
+    step: OnnxStep,
+    x: OnnxValue,
     axes: tuple[int, ...],
     eps: float,
     gain: Array | None = None,
     bias: Array | None = None,
     centred: bool = True,
     mean: bool = True,
-) -> Value:
+) -> OnnxValue:
     """The value normalised over these axes of the file, which are moved to the end and joined.
 
     Gains and biases are in the order of these axes.
@@ -125,7 +125,7 @@ def normalized(
     return replace(x, node=step.builder.add(f"{step.name}_apart", layers.Reshape(x.sample), made), flat=None)
 
 
-def _spread(step: Step, index: int, what: str, x: Value, axes: range) -> Array | None:
+def _spread(step: OnnxStep, index: int, what: str, x: OnnxValue, axes: range) -> Array | None:
     """Parameters for each element of the axes, flattened."""
     given = step.optional(index, what)
     if given is None:
@@ -137,11 +137,11 @@ def _spread(step: Step, index: int, what: str, x: Value, axes: range) -> Array |
         raise Refused(f"its {what} have the shape {list(given.shape)}, and not {list(sizes)}") from None
 
 
-def _by_channel(step: Step, x: Value, axes: tuple[int, ...]) -> Value:
+def _by_channel(step: OnnxStep, x: OnnxValue, axes: tuple[int, ...]) -> OnnxValue:
     return _scaled(step, normalized(step, x, axes, step.attribute("epsilon", 1e-5)), x.dims[1])
 
 
-def _scaled(step: Step, x: Value, count: int) -> Value:
+def _scaled(step: OnnxStep, x: OnnxValue, count: int) -> OnnxValue:
     """The value scaled and shifted per channel, or per group of channels."""
     scale, shift = step.constant(1, "scales"), step.constant(2, "biases")
     if scale.shape != (count,) or shift.shape != (count,):

@@ -11,12 +11,12 @@ from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.onnx.builder import tensor
 from fixedpoint_nn.interchange.onnx.operators.activations import scalar
 from fixedpoint_nn.interchange.onnx.operators.geometry import as_image, over_images, paddings, pair, spatial
-from fixedpoint_nn.interchange.onnx.step import Step, operator
-from fixedpoint_nn.interchange.onnx.value import Value
+from fixedpoint_nn.interchange.onnx.step import OnnxStep, operator
+from fixedpoint_nn.interchange.onnx.value import OnnxValue
 
 
 @operator("MaxPool", "MaxPool2D", "3-D; the indices of the largest")
-def max_pool(step: Step) -> Value:
+def max_pool(step: OnnxStep) -> OnnxValue:
     """Convert MaxPool."""
     step.attribute("storage_order")  # affects only the indices
     x = as_image(step, step.value(0, kind=""))
@@ -31,7 +31,7 @@ def max_pool(step: Step) -> Value:
 
 
 @operator("AveragePool", "AvgPool2D", "3-D")
-def average_pool(step: Step) -> Value:
+def average_pool(step: OnnxStep) -> OnnxValue:
     """Convert AveragePool, with ceil_mode and count_include_pad."""
     x = as_image(step, step.value(0))
     axes = spatial(step, x.dims[2:], None, bool(step.attribute("ceil_mode", 0)))
@@ -52,7 +52,7 @@ def average_pool(step: Step) -> Value:
 
 
 @operator("GlobalAveragePool", "GlobalAvgPool, or Mean")
-def global_average_pool(step: Step) -> Value:
+def global_average_pool(step: OnnxStep) -> OnnxValue:
     """Convert GlobalAveragePool."""
     x = as_image(step, step.value(0))
     dims = (*x.dims[:2], *(1 for _ in x.dims[2:]))
@@ -60,15 +60,15 @@ def global_average_pool(step: Step) -> Value:
     if len(dims) == 4:
         made = step.builder.add(step.name, layers.GlobalAvgPool(share), x.node)
         again = step.builder.add(f"{step.name}_image", layers.Reshape((1, 1, x.dims[1])), made)
-        return Value(again, dims, x.axes)
+        return OnnxValue(again, dims, x.axes)
     return step.made(layers.Mean(share, tuple(range(1, len(dims) - 1))), [x], dims, x.axes)
 
 
 @operator("GlobalMaxPool", "GlobalMaxPool")
-def global_max_pool(step: Step) -> Value:
+def global_max_pool(step: OnnxStep) -> OnnxValue:
     """Convert GlobalMaxPool."""
     x = as_image(step, step.value(0))
     made = step.builder.add(step.name, layers.GlobalMaxPool(), x.node)
     sizes = tuple(1 for _ in x.dims[2:])
     again = step.builder.add(f"{step.name}_image", layers.Reshape((*sizes, x.dims[1])), made)
-    return Value(again, (*x.dims[:2], *sizes), x.axes)
+    return OnnxValue(again, (*x.dims[:2], *sizes), x.axes)

@@ -9,37 +9,37 @@ import numpy as np
 
 from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.onnx.builder import Block, tensor
-from fixedpoint_nn.interchange.onnx.step import Step, operator
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.step import OnnxStep, operator
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numerics.arrays import Array
 
 
 @operator("MatMul", "Dense, MatMul", "products along the batch axis")
-def matmul(step: Step) -> Value:
+def matmul(step: OnnxStep) -> OnnxValue:
     """Convert MatMul, with constants or of two values."""
     a, b = step.operands
-    if isinstance(a, Value) and isinstance(b, np.ndarray):
+    if isinstance(a, OnnxValue) and isinstance(b, np.ndarray):
         if b.ndim == 2:
-            return times(step, step.value(0), b, None)
+            return times_matrix(step, step.value(0), b, None)
         if b.ndim == 1:
-            dropped = times(step, step.value(0), b[:, np.newaxis], None)
+            dropped = times_matrix(step, step.value(0), b[:, np.newaxis], None)
             return without(step, dropped, len(dropped.dims) - 1)
         return between(step, step.value(0), b)
-    if isinstance(b, Value) and isinstance(a, np.ndarray):
+    if isinstance(b, OnnxValue) and isinstance(a, np.ndarray):
         b = step.value(1)
         if a.ndim > 2 or len(b.dims) < 2:
             return between(step, a, b)
         rank = len(b.dims)
         turned = relabelled(b, (*range(rank - 2), rank - 1, rank - 2))
         matrix = a[np.newaxis] if a.ndim == 1 else a
-        made = times(step, turned, matrix.T, None)
+        made = times_matrix(step, turned, matrix.T, None)
         back = relabelled(made, (*range(rank - 2), rank - 1, rank - 2))
         return without(step, back, rank - 2) if a.ndim == 1 else back
     return between(step, step.value(0), step.value(1))
 
 
 @operator("Gemm", "Dense, MatMul, Add")
-def gemm(step: Step) -> Value:
+def gemm(step: OnnxStep) -> OnnxValue:
     """Convert Gemm."""
     alpha, beta = float(step.attribute("alpha", 1.0)), float(step.attribute("beta", 1.0))
     swap = [bool(step.attribute(name, 0)) for name in ("transA", "transB")]
@@ -51,7 +51,7 @@ def gemm(step: Step) -> Value:
     bias = None
     if step.given(2):
         bias = step.constant(2, "biases") * np.asarray(beta, np.float32)
-    if isinstance(b, Value):
+    if isinstance(b, OnnxValue):
         product = between(step, a, relabelled(step.value(1), (1, 0)) if swap[1] else step.value(1))
         if alpha != 1:
             factor = step.builder.add(f"{step.name}_alpha", layers.Constant(tensor(np.float32(alpha))))
@@ -60,15 +60,15 @@ def gemm(step: Step) -> Value:
         matrix = step.constant(1, "weights") * np.asarray(alpha, np.float32)
         matrix = matrix.T if swap[1] else matrix
         if bias is not None and bias.size in (1, matrix.shape[1]) and bias.shape[:-1] in ((), (1,)):
-            return times(step, a, matrix, np.broadcast_to(bias.reshape(-1), matrix.shape[1]))
-        product = times(step, a, matrix, None)
+            return times_matrix(step, a, matrix, np.broadcast_to(bias.reshape(-1), matrix.shape[1]))
+        product = times_matrix(step, a, matrix, None)
     if bias is None:
         return product
     added = step.builder.constant(f"{step.name}_bias", bias, product)
     return step.made(layers.Add(), [product, added], product.dims, product.axes)
 
 
-def times(step: Step, x: Value, matrix: Array, bias: Array | None) -> Value:
+def times_matrix(step: OnnxStep, x: OnnxValue, matrix: Array, bias: Array | None) -> OnnxValue:
     """The value's last axis in the file times a matrix (inputs, outputs)."""
     if matrix.ndim != 2 or not x.dims or x.dims[-1] != matrix.shape[0]:
         raise Refused(f"shapes {list(x.dims)} and {list(matrix.shape)} have no product")
@@ -82,10 +82,10 @@ def times(step: Step, x: Value, matrix: Array, bias: Array | None) -> Value:
     return step.made(dense, [x], (*x.dims[:-1], matrix.shape[1]), x.axes)
 
 
-def between(step: Step, a: Value | Array, b: Value | Array) -> Value:
+def between(step: OnnxStep, a: OnnxValue | Array, b: OnnxValue | Array) -> OnnxValue:
     """The matrix product of two values, or of a value and a batch of constant matrices."""
     builder = step.builder
-    shapes = [x.dims if isinstance(x, Value) else x.shape for x in (a, b)]
+    shapes = [x.dims if isinstance(x, OnnxValue) else x.shape for x in (a, b)]
     vectors = [len(shape) == 1 for shape in shapes]
     one, two = shapes
     one = (1, *one) if vectors[0] else one
@@ -97,10 +97,10 @@ def between(step: Step, a: Value | Array, b: Value | Array) -> Value:
         lead = np.broadcast_shapes(one[:-2], two[:-2])
     except ValueError:
         raise Refused(f"shapes {list(shapes[0])} and {list(shapes[1])} have no product") from None
-    values: list[Value | Array] = []
+    values: list[OnnxValue | Array] = []
     for x, dims in zip((a, b), (one, two), strict=True):
         full = (1,) * (rank - len(dims)) + dims
-        if isinstance(x, Value):
+        if isinstance(x, OnnxValue):
             blocks: list[Block] = [((), (1,)) for _ in range(len(full) - len(x.dims))]
             own: list[Block] = [((axis,), (size,)) for axis, size in enumerate(x.dims)]
             behind = vectors[1] and x is b
@@ -108,7 +108,7 @@ def between(step: Step, a: Value | Array, b: Value | Array) -> Value:
             values.append(builder.regrouped(x, blocks, f"{x.node}_raised"))
         else:
             values.append(x.reshape(full))
-    computed = builder.same_batch([v for v in values if isinstance(v, Value)])
+    computed = builder.same_batch([v for v in values if isinstance(v, OnnxValue)])
     batch = computed[0].batch
     if batch is not None and batch >= rank - 2:
         computed = [builder.with_batch(v, None) for v in computed]
@@ -117,10 +117,10 @@ def between(step: Step, a: Value | Array, b: Value | Array) -> Value:
     computed = [builder.arranged(v, order) for v in computed]
     if len({v.dims[batch] for v in computed} if batch is not None else {1}) > 1:
         raise Refused("its operands have different numbers of samples")
-    takes: list[Value | str] = []
+    takes: list[OnnxValue | str] = []
     waiting = iter(computed)
     for v in values:
-        if isinstance(v, Value):
+        if isinstance(v, OnnxValue):
             takes.append(next(waiting))
             continue
         if batch is not None and v.shape[batch] > 1:
@@ -133,14 +133,14 @@ def between(step: Step, a: Value | Array, b: Value | Array) -> Value:
     return without(step, result, len(result.dims) - (1 if vectors[1] else 2)) if vectors[0] else result
 
 
-def relabelled(v: Value, permutation: tuple[int, ...]) -> Value:
+def relabelled(v: OnnxValue, permutation: tuple[int, ...]) -> OnnxValue:
     """The value with the file's axes permuted, without moving data in the network."""
     dims = tuple(v.dims[axis] for axis in permutation)
     axes = tuple(None if axis is None else permutation.index(axis) for axis in v.axes)
     return replace(v, dims=dims, axes=axes, flat=None)
 
 
-def without(step: Step, v: Value, axis: int) -> Value:
+def without(step: OnnxStep, v: OnnxValue, axis: int) -> OnnxValue:
     """The value without an axis of length 1."""
     blocks = [((a,), () if a == axis else (size,)) for a, size in enumerate(v.dims)]
     return step.builder.regrouped(v, blocks, f"{v.node}_squeezed")

@@ -10,15 +10,15 @@ import numpy as np
 
 from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.onnx.builder import tensor
-from fixedpoint_nn.interchange.onnx.step import Step, operator
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.step import OnnxStep, operator
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numerics.arrays import Array
 
 LIMITS = "clip; other activations than the usual ones; sequences of different lengths"
 
 
 @operator("LSTM", "LSTM, Slice, Concat", f"{LIMITS}; peepholes; input_forget")
-def lstm(step: Step) -> list[Value]:
+def lstm(step: OnnxStep) -> list[OnnxValue]:
     """Convert LSTM."""
     step.must_be("input_forget", 0)
     peepholes = step.optional(7, "peepholes")
@@ -28,7 +28,7 @@ def lstm(step: Step) -> list[Value]:
 
 
 @operator("GRU", "GRU, Slice, Concat", LIMITS)
-def gru(step: Step) -> list[Value]:
+def gru(step: OnnxStep) -> list[OnnxValue]:
     """Convert GRU, with the reset before or after the product."""
     after = bool(step.attribute("linear_before_reset", 0))
 
@@ -39,7 +39,7 @@ def gru(step: Step) -> list[Value]:
 
 
 @operator("RNN", "RNN, Slice, Concat", LIMITS)
-def rnn(step: Step) -> list[Value]:
+def rnn(step: OnnxStep) -> list[OnnxValue]:
     """Convert RNN."""
     return _recurrent(step, 1, ["Tanh"], _rnn_layer, states=1)
 
@@ -79,7 +79,8 @@ def _columns(rows: Any, gates: int, order: tuple[int, ...]) -> Any:
     return tensor(np.concatenate([parts[gate] for gate in order]).T)
 
 
-def _recurrent(step: Step, gates: int, usual: list[str], layer: Any, states: int) -> list[Value]:
+def _recurrent(step: OnnxStep, gates: int, usual: list[str], layer: Any, states: int) -> list[OnnxValue]:
+    """Convert an LSTM, GRU or RNN of one or two directions; returns its outputs."""
     w, r = step.constant(1, "weights"), step.constant(2, "recurrence weights")
     hidden, direction = (
         int(step.attribute("hidden_size", r.shape[-1])),
@@ -89,10 +90,10 @@ def _recurrent(step: Step, gates: int, usual: list[str], layer: Any, states: int
     activations = step.attribute("activations", usual * count)
     relu = usual == ["Tanh"] and [a.lower() for a in activations] == ["relu"] * count
     if [a.lower() for a in activations] != [a.lower() for a in usual * count] and not relu:
-        raise Refused(f"its activations are {activations}, and {usual} are read")
+        raise Refused(f"its activations are {activations}, and {usual} are supported")
     for name in ("activation_alpha", "activation_beta", "clip"):
         if step.attribute(name):
-            raise Refused(f"its attribute {name} is not read")
+            raise Refused(f"its attribute {name} is not supported")
     xs = _sequence(step)
     time, inputs = xs.dims[xs.order[0]], xs.dims[xs.order[1]]
     b = step.optional(3, "biases")
@@ -105,7 +106,7 @@ def _recurrent(step: Step, gates: int, usual: list[str], layer: Any, states: int
     lengths = step.optional(4, "sequence_lens")
     if lengths is not None and not (lengths == time).all():
         raise Refused(
-            f"its sequences have the lengths {lengths.tolist()}, and only full ones of {time} are read"
+            f"its sequences have the lengths {lengths.tolist()}, and only full ones of {time} are supported"
         )
     kind = "Relu" if relu else usual[-1]
     directions = [
@@ -122,7 +123,7 @@ def _recurrent(step: Step, gates: int, usual: list[str], layer: Any, states: int
     return _outputs(step, xs, directions, time, hidden)
 
 
-def _sequence(step: Step) -> Value:
+def _sequence(step: OnnxStep) -> OnnxValue:
     """The input as (batch, time, features)."""
     x = step.value(0)
     batch_first = bool(step.attribute("layout", 0))
@@ -132,7 +133,7 @@ def _sequence(step: Step) -> Value:
     return step.builder.arranged(x, (1, 2) if batch_first else (0, 2))
 
 
-def _states(step: Step, xs: Value, d: int, count: int, states: int, hidden: int) -> list[str]:
+def _states(step: OnnxStep, xs: OnnxValue, d: int, count: int, states: int, hidden: int) -> list[str]:
     """The nodes of the initial states of one direction; none if they are zero."""
     found: list[str] = []
     for index in range(5, 5 + states):
@@ -143,7 +144,7 @@ def _states(step: Step, xs: Value, d: int, count: int, states: int, hidden: int)
             continue
         batch = xs.batch
         assert batch is not None
-        if isinstance(operand, Value):
+        if isinstance(operand, OnnxValue):
             v = step.builder.with_batch(step.value(index), batch)
             if len(v.dims) != 3 or v.dims[1 - batch] != count or v.dims[2] != hidden:
                 raise Refused(f"its first state has the shape {list(v.dims)}")
@@ -166,7 +167,7 @@ def _states(step: Step, xs: Value, d: int, count: int, states: int, hidden: int)
 
 
 def _direction(
-    step: Step, xs: Value, layer: Any, states: list[str], backwards: bool, name: str
+    step: OnnxStep, xs: OnnxValue, layer: Any, states: list[str], backwards: bool, name: str
 ) -> tuple[str, str, str]:
     """The nodes of the output sequence, in the order of time, and of the final h and c."""
     add = step.builder.add
@@ -181,22 +182,22 @@ def _direction(
     return add(f"{name}_in_order", layers.Slice(1, None, None, -1), ys) if backwards else ys, last, cell
 
 
-def _used(step: Step, output: int) -> bool:
+def _used(step: OnnxStep, output: int) -> bool:
     return output < len(step.operation.outputs) and bool(step.operation.outputs[output])
 
 
 def _outputs(
-    step: Step, xs: Value, directions: Sequence[tuple[str, str, str]], time: int, hidden: int
-) -> list[Value]:
+    step: OnnxStep, xs: OnnxValue, directions: Sequence[tuple[str, str, str]], time: int, hidden: int
+) -> list[OnnxValue]:
     """Y (time, directions, batch, hidden) in the file's shape, and the final states (directions, batch, hidden)."""
     batch_first = xs.batch == 0
     batch, count = xs.dims[0 if batch_first else 1], len(directions)
     ys, last, cells = zip(*directions, strict=True)
     joined = _joined(step, "y", [_with_axis(step, y, (time, 1, hidden)) for y in ys], 2)
     if batch_first:
-        y = Value(joined, (batch, time, count, hidden), (0, 1, 2, 3))
+        y = OnnxValue(joined, (batch, time, count, hidden), (0, 1, 2, 3))
     else:
-        y = Value(joined, (time, count, batch, hidden), (2, 0, 1, 3))
+        y = OnnxValue(joined, (time, count, batch, hidden), (2, 0, 1, 3))
     results = [y]
     for nodes, number in ((last, 1), (cells, 2)):
         if not _used(step, number):
@@ -208,15 +209,15 @@ def _outputs(
         dims, axes = (
             ((batch, count, hidden), (0, 1, 2)) if batch_first else ((count, batch, hidden), (1, 0, 2))
         )
-        results.append(Value(node, dims, axes))
+        results.append(OnnxValue(node, dims, axes))
     return results[: len(step.operation.outputs)]
 
 
-def _with_axis(step: Step, node: str, sizes: tuple[int, ...]) -> str:
+def _with_axis(step: OnnxStep, node: str, sizes: tuple[int, ...]) -> str:
     return step.builder.add(f"{node}_apart", layers.Reshape(sizes), node)
 
 
-def _joined(step: Step, name: str, nodes: Sequence[str], axis: int) -> str:
+def _joined(step: OnnxStep, name: str, nodes: Sequence[str], axis: int) -> str:
     if len(nodes) == 1:
         return nodes[0]
     return step.builder.add(f"{step.name}_{name}", layers.Concat(axis), *nodes)

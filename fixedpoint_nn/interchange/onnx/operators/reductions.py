@@ -7,56 +7,56 @@ from math import prod
 
 from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.onnx.operators.activations import scalar
-from fixedpoint_nn.interchange.onnx.operators.curves import product, scaled
-from fixedpoint_nn.interchange.onnx.step import Step, axis_of, operator
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.operators.curves import elementwise_product, scaled
+from fixedpoint_nn.interchange.onnx.step import OnnxStep, axis_of, operator
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 
 
 @operator("ReduceMean", "GlobalAvgPool over images, else Mean", "means over the batch")
-def reduce_mean(step: Step) -> Value:
+def reduce_mean(step: OnnxStep) -> OnnxValue:
     """Convert ReduceMean."""
     return _reduced(step, step.value(0), "mean")
 
 
 @operator("ReduceSum", "Mean without a division", "sums over the batch, or of nothing")
-def reduce_sum(step: Step) -> Value:
+def reduce_sum(step: OnnxStep) -> OnnxValue:
     """Convert ReduceSum."""
     return _reduced(step, step.value(0), "sum")
 
 
 @operator("ReduceSumSquare", "Multiply, Mean without a division", "sums over the batch, or of nothing")
-def reduce_sum_square(step: Step) -> Value:
+def reduce_sum_square(step: OnnxStep) -> OnnxValue:
     """Convert ReduceSumSquare."""
     x = step.value(0)
-    return _reduced(step, product(step, x, x), "sum")
+    return _reduced(step, elementwise_product(step, x, x), "sum")
 
 
 @operator("ReduceL1", "Abs, Mean without a division", "sums over the batch, or of nothing")
-def reduce_l1(step: Step) -> Value:
+def reduce_l1(step: OnnxStep) -> OnnxValue:
     """Convert ReduceL1."""
     return _reduced(step, step.unary(layers.Abs(), step.value(0)), "sum")
 
 
 @operator("ReduceL2", "Multiply, Mean without a division, Sqrt", "sums over the batch, or of nothing")
-def reduce_l2(step: Step) -> Value:
+def reduce_l2(step: OnnxStep) -> OnnxValue:
     """Convert ReduceL2."""
     x = step.value(0)
-    return step.unary(layers.Sqrt(), _reduced(step, product(step, x, x), "sum"))
+    return step.unary(layers.Sqrt(), _reduced(step, elementwise_product(step, x, x), "sum"))
 
 
 @operator("ReduceMax", "Largest", "maxima over the batch, or of nothing; truth values")
-def reduce_max(step: Step) -> Value:
+def reduce_max(step: OnnxStep) -> OnnxValue:
     """Convert ReduceMax."""
     return _reduced(step, step.value(0), "max")
 
 
 @operator("ReduceMin", "Largest of the negated", "minima over the batch, or of nothing; truth values")
-def reduce_min(step: Step) -> Value:
+def reduce_min(step: OnnxStep) -> OnnxValue:
     """Convert ReduceMin."""
     return scaled(step, _reduced(step, scaled(step, step.value(0), -1), "max"), -1)
 
 
-def _reduced(step: Step, x: Value, how: str) -> Value:
+def _reduced(step: OnnxStep, x: OnnxValue, how: str) -> OnnxValue:
     """The reduction `how` over axes of the file."""
     listed = step.integers(1, "axes")
     keep = bool(step.attribute("keepdims", 1))
@@ -76,7 +76,7 @@ def _reduced(step: Step, x: Value, how: str) -> Value:
     elif places == (1, 2) and len(x.axes) == 4:
         made = step.builder.add(step.name, layers.GlobalAvgPool(share), x.node)
         again = step.builder.add(f"{step.name}_image", layers.Reshape((1, 1, x.sample[-1])), made)
-        result = Value(again, dims, x.axes)
+        result = OnnxValue(again, dims, x.axes)
     else:
         result = step.made(layers.Mean(share, places), [x], dims, x.axes)
     if keep:
@@ -86,7 +86,7 @@ def _reduced(step: Step, x: Value, how: str) -> Value:
 
 
 @operator("ArgMax", "Argmax", "another axis than the channels of an image; select_last_index")
-def arg_max(step: Step) -> Value:
+def arg_max(step: OnnxStep) -> OnnxValue:
     """Convert ArgMax."""
     step.must_be("select_last_index", 0)
     x = step.value(0)
@@ -100,4 +100,4 @@ def arg_max(step: Step) -> Value:
     else:
         dims = tuple(n for a, n in enumerate(x.dims) if a != axis)
         axes = tuple(None if a is None else a - (a > axis) for a in x.axes[:-1])
-    return Value(node, dims, axes, "int")
+    return OnnxValue(node, dims, axes, "int")

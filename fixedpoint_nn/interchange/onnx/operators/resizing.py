@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.interchange.onnx.folding import evaluated
-from fixedpoint_nn.interchange.onnx.model import Operation
+from fixedpoint_nn.interchange.onnx.model import OnnxOperation
 from fixedpoint_nn.interchange.onnx.operators.movement import selected
-from fixedpoint_nn.interchange.onnx.operators.products import relabelled, times
-from fixedpoint_nn.interchange.onnx.step import Step, axis_of, operator
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.operators.products import relabelled, times_matrix
+from fixedpoint_nn.interchange.onnx.step import OnnxStep, axis_of, operator
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 
 ROUNDS = {
     "round_prefer_floor": lambda x: ceil(x - 0.5),
@@ -29,7 +29,7 @@ MOST_WEIGHTS, MOST_PIXELS = 1 << 20, 1 << 12  # of one axis
     "Select for the nearest pixel, else Dense along each axis",
     "tf_crop_and_resize; sizes that are computed; linear and cubic of large images",
 )
-def resize(step: Step) -> Value:
+def resize(step: OnnxStep) -> OnnxValue:
     """Convert Resize to the nearest pixel."""
     x = step.value(0)
     mode = step.attribute("mode", "nearest")
@@ -78,8 +78,8 @@ def resize(step: Step) -> Value:
 
 
 def _interpolated(
-    step: Step, x: Value, axis: int, size: int, scale: float | None, about: dict[str, Any]
-) -> Value:
+    step: OnnxStep, x: OnnxValue, axis: int, size: int, scale: float | None, about: dict[str, Any]
+) -> OnnxValue:
     """Interpolation along one axis as a matrix product; the weights are those of ONNX's reference."""
     count = x.dims[axis]
     if count * size > MOST_WEIGHTS or count > MOST_PIXELS:
@@ -91,16 +91,16 @@ def _interpolated(
     else:
         names, given = [*names, "scales"], [*given, np.array([scale], np.float32)]
     attributes = {name: value for name, value in about.items() if value is not None}
-    part = Operation(step.name, "Resize", tuple(names), ("y",), {**attributes, "axes": [1]})
+    part = OnnxOperation(step.name, "Resize", tuple(names), ("y",), {**attributes, "axes": [1]})
     (weights,) = evaluated(part, given, max(step.opset, 18))
     rank = len(x.dims)
     last = (*(a for a in range(rank) if a != axis), axis)
-    made = times(step, relabelled(x, last), weights, None)
+    made = times_matrix(step, relabelled(x, last), weights, None)
     return relabelled(made, tuple(last.index(a) for a in range(rank)))
 
 
 @operator("Upsample", "Select", "mode linear")
-def upsample(step: Step) -> Value:
+def upsample(step: OnnxStep) -> OnnxValue:
     """Convert Upsample to the nearest pixel."""
     x = step.value(0)
     step.must_be("mode", "nearest")

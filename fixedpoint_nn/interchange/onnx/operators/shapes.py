@@ -6,8 +6,8 @@ from __future__ import annotations
 from math import prod
 
 from fixedpoint_nn.interchange.onnx.operators.products import relabelled
-from fixedpoint_nn.interchange.onnx.step import Step, axis_of, operator
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.step import OnnxStep, axis_of, operator
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 
 
 @operator(
@@ -15,7 +15,7 @@ from fixedpoint_nn.interchange.onnx.value import Refused, Value
     "Reshape, and Transpose where images are flattened",
     "shapes that are computed, or of no elements; the batch joined with other axes",
 )
-def reshape(step: Step) -> Value:
+def reshape(step: OnnxStep) -> OnnxValue:
     """Convert Reshape."""
     x = step.value(0, kind="")
     wanted = step.integers(1, "shape")
@@ -38,7 +38,7 @@ def reshape(step: Step) -> Value:
 
 
 @operator("Flatten", "Reshape, and Transpose where images are flattened", "the batch joined with other axes")
-def flatten(step: Step) -> Value:
+def flatten(step: OnnxStep) -> OnnxValue:
     """Convert Flatten."""
     x = step.value(0, kind="")
     axis, rank = int(step.attribute("axis", 1)), len(x.dims)
@@ -47,7 +47,7 @@ def flatten(step: Step) -> Value:
 
 
 @operator("Squeeze", "Reshape")
-def squeeze(step: Step) -> Value:
+def squeeze(step: OnnxStep) -> OnnxValue:
     """Convert Squeeze."""
     x = step.value(0, kind="")
     axes = step.integers(1, "axes")
@@ -63,7 +63,7 @@ def squeeze(step: Step) -> Value:
 
 
 @operator("Unsqueeze", "Reshape")
-def unsqueeze(step: Step) -> Value:
+def unsqueeze(step: OnnxStep) -> OnnxValue:
     """Convert Unsqueeze."""
     x = step.value(0, kind="")
     axes = step.integers(1, "axes")
@@ -79,7 +79,7 @@ def unsqueeze(step: Step) -> Value:
 
 
 @operator("Transpose", "nothing: the network's axes stay")
-def transpose(step: Step) -> Value:
+def transpose(step: OnnxStep) -> OnnxValue:
     """Convert Transpose."""
     x = step.value(0, kind="")
     permutation = tuple(step.attribute("perm") or range(len(x.dims))[::-1])

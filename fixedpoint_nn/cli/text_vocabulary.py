@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.cli.errors import CommandError
-from fixedpoint_nn.cli.target import Target
+from fixedpoint_nn.cli.target import NetworkTarget
 from fixedpoint_nn.data import Vocabulary
 from fixedpoint_nn.data.vocabulary import BOUNDARY
 from fixedpoint_nn.hardware.textgen import SamplingConfig, write
@@ -30,7 +30,7 @@ VOCABULARIES: dict[str, Callable[[], Vocabulary]] = {
 
 
 @dataclass(frozen=True)
-class Writer:
+class TextVocabulary:
     """The vocabulary of a language model; with `words`, id 0 is the boundary of words."""
 
     vocabulary: Vocabulary
@@ -50,7 +50,7 @@ class Writer:
         return [write_text(net, symbols, prompt, count, seed, temperature)]
 
 
-def writer_of(chosen: Target) -> Writer:
+def vocabulary_of(chosen: NetworkTarget) -> TextVocabulary:
     """The vocabulary of a network: from --data, its file, or the zoo."""
     symbols = chosen.given.symbols if chosen.given is not None else None
     symbols = symbols or (chosen.metadata or {}).get("symbols")
@@ -72,14 +72,14 @@ def writer_of(chosen: Target) -> Writer:
         raise CommandError(
             f"{chosen.source} has {ids} ids, and there are {len(symbols)} symbols; each id needs one"
         )
-    return Writer(Vocabulary(str(symbols)), str(symbols).startswith(BOUNDARY))
+    return TextVocabulary(Vocabulary(str(symbols)), str(symbols).startswith(BOUNDARY))
 
 
 def plan_writing(
-    fixed: Quantized, writer: Writer, count: int, temperature: float, seed: int
+    fixed: Quantized, vocabulary: TextVocabulary, count: int, temperature: float, seed: int
 ) -> tuple[SamplingConfig, Any]:
     """(sampling settings for `count` words or characters, ids that the bit-accurate model generates)."""
-    if not writer.words:
+    if not vocabulary.words:
         how = SamplingConfig(count, temperature, restart=False)
         return how, write(fixed, how, seed)
     length = 10 * count
