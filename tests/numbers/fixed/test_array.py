@@ -406,6 +406,7 @@ KEEPING = {
     "compress_axis": lambda np_, x: np.compress(np.array([False, True, True]), x, axis=0),
     "take_along_axis": lambda np_, x: np.take_along_axis(x, np.array([[0, 0, 1, 2]]), axis=0),
     "take": lambda np_, x: np.take(x, [2, 0], axis=0),
+    "take of all elements": lambda np_, x: np.take(x, [[4, 0], [1, 4]]),
     "concatenate": lambda np_, x: np.concatenate([x, x], axis=1),
     "stack": lambda np_, x: np.stack([x, x]),
     "vstack": lambda np_, x: np.vstack([x, x]),

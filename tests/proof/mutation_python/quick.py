@@ -225,10 +225,9 @@ class _Server:
                 verdict = _verdict(os.waitstatus_to_exitcode(status))
                 path, mutant, budget = self.found[number]
                 ran_at_import = bool(self._at_import.get(str(path), frozenset()) & set(mutant.lines))
-                if verdict is Verdict.UNTRIED or (ran_at_import and not tests):
-                    tests = reach.tests_of(str(path), None, budget)
-                elif not ran_at_import:
-                    tests = []
+                # What ran at import, or while tests were collected, is noticed by tests that do not reach its lines.
+                untried = verdict is Verdict.UNTRIED or ran_at_import
+                tests = reach.tests_of(str(path), None, budget) if untried else []
                 if verdict in (Verdict.KILLED, Verdict.TIMEOUT) and last is not None:
                     for recent in killers[place], killers[place.split(":")[0]]:
                         if last in recent:
