@@ -115,7 +115,7 @@ def simulate(job: Job, inputs: Ints, progress: str = "", trace: bool = False) ->
         tqdm(total=len(inputs), desc=progress, disable=not progress, unit="vector") as bar,
     ):
         waiting = [
-            pool.submit(_run, command, job, folder, inputs[start:stop], start, trace, running)
+            pool.submit(completed, command, job, folder, inputs[start:stop], start, trace, running)
             for start, stop in chunks
         ]
         try:
@@ -144,7 +144,7 @@ def _chunks(count: int, parts: int) -> list[tuple[int, int]]:
     return [(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-def _run(
+def completed(
     command: Sequence[str],
     job: Job,
     folder: Path,
@@ -152,9 +152,10 @@ def _run(
     first: int,
     trace: bool,
     running: Processes,
+    extra: Sequence[str] = (),
 ) -> Outcome:
-    """Run one simulation of some of the vectors."""
-    outcome, text, status = attempt(command, job, folder, inputs, first, trace, running=running)
+    """Run one simulation of some of the vectors; raise unless it ends with the bench's PASS."""
+    outcome, text, status = attempt(command, job, folder, inputs, first, trace, extra, running)
     words = len(inputs) * job.output.words
     # A simulator that is killed, or stops early, may still exit with 0: the sentence and its counts are
     # demanded.
