@@ -54,6 +54,7 @@ class Job:
     memory: WeightMemory | int | None = (
         None  # of streamed weights: at a fixed rate, or the seed of random pauses
     )
+    rtl: Path | None = None  # a changed copy of the Verilog
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def write_vectors(path: Path, ints: Ints, bits: int) -> None:
 
 def simulate(job: Job, inputs: Ints, progress: str = "", trace: bool = False) -> Outcome:
     """Run input vectors (vectors, words), split over all cores; `progress` is the label of a progress bar."""
-    command = compiled(job.config, job.simulator, cycles=job.cycles)
+    command = compiled(job.config, job.simulator, cycles=job.cycles, rtl=job.rtl)
     workers = max(1, min(os.cpu_count() or 1, len(inputs)))
     chunks = _chunks(len(inputs), workers if not progress else workers * 4)
     outcome, running = Outcome(), Processes()
