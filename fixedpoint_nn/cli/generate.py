@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from fixedpoint_nn.cli import target
 from fixedpoint_nn.cli.arguments import Commands, command, natural, not_negative, positive, word
-from fixedpoint_nn.cli.progress import detail, say
+from fixedpoint_nn.cli.progress import detail, say, typed
 from fixedpoint_nn.cli.results import show
 from fixedpoint_nn.cli.text_vocabulary import CHARACTERS, NAMES, plan_writing, vocabulary_of
+from fixedpoint_nn.data import Vocabulary
+from fixedpoint_nn.data.vocabulary import BOUNDARY
 from fixedpoint_nn.hardware.compiler.show import PASSES
 from fixedpoint_nn.hardware.sim.build import SIMULATORS
 from fixedpoint_nn.hardware.sim.run import SimulationError, SimulatorError
@@ -93,7 +96,8 @@ def run(arguments: argparse.Namespace) -> int:
             ends = ", ends of names included," if vocabulary.words else ""
             say(f"writing {how.length} characters{ends} on the Verilog in {arguments.simulator}")
             try:
-                written = RtlWriter(fixed, how, simulator=arguments.simulator)(arguments.seed)[0]
+                stream = RtlWriter(fixed, how, simulator=arguments.simulator).stream(arguments.seed)
+                written = list(aloud(stream, vocabulary.vocabulary))
             except SimulatorError:  # which says nothing about the network
                 raise
             except SimulationError as error:
@@ -105,6 +109,14 @@ def run(arguments: argparse.Namespace) -> int:
         watch.record(arguments.out, results).save()
     show(arguments, results, "\n".join(side_by_side(results)))
     return 0 if results["equal"] else 1
+
+
+def aloud(stream: Iterator[int], vocabulary: Vocabulary) -> Iterator[int]:
+    """The ids as they come; a terminal shows each letter at once, a name to a line."""
+    for symbol in stream:
+        typed("\n" if vocabulary.symbols[symbol] == BOUNDARY else vocabulary.symbols[symbol])
+        yield symbol
+    typed("\n")
 
 
 def compared(

@@ -21,6 +21,7 @@
 //   [+results=F] writes every output word, and after each vector a line
 //                "# vector cycles mac_cycles saturations accumulator_overflow argmax stalls"
 //   [+trace=F]   writes "vector cycle address data" for every word that the engine writes
+//   [+live=1]    the trace holds the words of the output only, and each is in the file as soon as it is written
 //   [+vcd=F]     waveforms
 //   those of tb/weight_source.v, if weights come from outside
 // Words of a vector go to consecutive addresses, in runs of R words whose starts are S apart.
@@ -135,7 +136,7 @@ module engine_tb;
     reg [NAME_BITS-1:0] name;
     integer words, place, vector, vectors, element, status, pause;
     integer input_address, input_words, input_run, input_stride;
-    integer output_address, output_words, output_run, output_stride;
+    integer output_address, output_words, output_run, output_stride, output_last;
     integer inputs, expected, results, trace, expected_status;
     integer compared, first_seed, interrupt, clocks;
     // Images that are loaded through the ports: their files and words, and the number of the one that is being loaded.
@@ -150,7 +151,7 @@ module engine_tb;
     reg signed [ACTIVATION_WIDTH-1:0] held [0:ACTIVATION_DEPTH-1];
     reg [31:0] total_cycles;
     reg signed [ACTIVATION_WIDTH-1:0] value;
-    reg checking, tracing;
+    reg checking, tracing, live;
     reg [31:0] limit;
     reg [2:0] phase;
 
@@ -249,6 +250,8 @@ module engine_tb;
         if (!$value$plusargs("output_address=%d", output_address)) demand("output_address");
         if (!$value$plusargs("output_run=%d", output_run)) output_run = output_words;
         if (!$value$plusargs("output_stride=%d", output_stride)) output_stride = output_run;
+        output_last = output_address + (output_words - 1) / output_run * output_stride
+                      + (output_words - 1) % output_run;
         if (!$value$plusargs("limit=%d", limit)) limit = 32'hFFFFFFFF;
         if (!$value$plusargs("seed=%d", first_seed)) first_seed = 1;
         if (input_words > 0) begin
@@ -275,6 +278,7 @@ module engine_tb;
             if (trace == 0) $fatal(1, "FAIL: the trace cannot be written");
             tracing = 1'b1;
         end
+        if (!$value$plusargs("live=%b", live)) live = 1'b0;
 
         phase = RESET;
         pause = 4;
@@ -517,8 +521,14 @@ module engine_tb;
         if (tracing)
             if (busy && |u_engine.write)
                 for (written = 0; written < DRAIN; written = written + 1)
-                    if (u_engine.write[written])
-                        $fdisplay(trace, "%0d %0d %0d %h", vector, cycles + 1, u_engine.write_address + written,
-                                  u_engine.write_data[written*ACTIVATION_WIDTH +: ACTIVATION_WIDTH]);
+                    if (u_engine.write[written]) trace_word(u_engine.write_address + written,
+                                                            u_engine.write_data[written*ACTIVATION_WIDTH +: ACTIVATION_WIDTH]);
+
+    task trace_word(input integer address, input [ACTIVATION_WIDTH-1:0] data);
+        if (!live || (address >= output_address && address <= output_last)) begin
+            $fdisplay(trace, "%0d %0d %0d %h", vector, cycles + 1, address, data);
+            if (live) $fflush(trace);
+        end
+    endtask
 endmodule
 `default_nettype wire

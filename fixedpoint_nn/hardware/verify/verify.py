@@ -44,12 +44,14 @@ def verify(
     vectors: int | None = None,
     progress: bool = False,
     pauses: int | None = None,
+    rtl: str | Path | None = None,
 ) -> Verdict:
     """Run the pack's vectors on the Verilog, and compare outputs, cycles and status with the expected ones.
 
     With `trace` every word that the engine writes is compared. `vcd` is a file for the waveforms of the first failing
     vector, else of the first one, with a GTKWave save file beside it. `vectors` limits their number. With `pauses`, a
-    seed, streamed weights arrive after random pauses, and cycles must match the arrivals.
+    seed, streamed weights arrive after random pauses, and cycles must match the arrivals. `rtl` is a folder with a
+    changed copy of the Verilog, to be verified instead of the engine as it is.
     """
 
     def run() -> Verdict:
@@ -57,7 +59,8 @@ def verify(
         _same_in_both_forms(pack)
         if pauses is not None and pack.memory is None:
             raise PackError(f"{pack.directory} has all of its weights in the engine; leave the pauses out")
-        return _verify(pack, simulator, trace, vcd, vectors, progress, pauses)
+        changed = None if rtl is None else Path(rtl).absolute()
+        return _verify(pack, simulator, trace, vcd, vectors, progress, pauses, changed)
 
     return Verdict.of(Path(directory), run)
 
@@ -89,6 +92,7 @@ def _verify(
     vectors: int | None,
     progress: bool,
     pauses: int | None,
+    rtl: Path | None,
 ) -> Verdict:
     """Simulate the vectors, and compare words, cycles, status and with `trace` every write."""
     inputs, expected = pack.vectors[:vectors], pack.expected[:vectors]
@@ -106,7 +110,16 @@ def _verify(
     cycles = sum(predicted)
     memory = pack.memory if pauses is None else pauses
     job = Job(
-        pack.config, pack.mem_files(), pack.input, pack.output, simulator, pack.seed, limit, cycles, memory
+        pack.config,
+        pack.mem_files(),
+        pack.input,
+        pack.output,
+        simulator,
+        pack.seed,
+        limit,
+        cycles,
+        memory,
+        rtl,
     )
     label = f"{pack.name} on {simulator}" if progress else ""
     try:
@@ -222,7 +235,12 @@ def _traced_divergence(
     with scratch.folder() as folder:
         again = replace(job, seed=job.seed + vector)
         outcome, _, _ = run_once(
-            compiled(job.config, job.simulator), again, folder, inputs[vector : vector + 1], 0, True
+            compiled(job.config, job.simulator, rtl=job.rtl),
+            again,
+            folder,
+            inputs[vector : vector + 1],
+            0,
+            True,
         )
     return _divergence(pack, job, inputs, vector, outcome, 0)
 
