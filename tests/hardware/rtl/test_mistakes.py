@@ -140,6 +140,43 @@ MISTAKES = [
     ),
     ("axi_engine.v", {"                run_left <= run_words;\n": ""}, *("axi_engine_tb", {})),
     ("axi_engine.v", {"                run_start <= run_start + stride;\n": ""}, *("axi_engine_tb", {})),
+    (
+        "axi_engine.v",
+        {"if (state == SEND && !m_axis_tready) ending <= 1'b1;": "if (1'b0) ending <= 1'b1;"},
+        *("axi_engine_ports_tb", {}),
+    ),
+    (
+        "axi_engine.v",
+        {
+            "interrupt_pending & ~written[3:0] | {framing, sent, ran, received};": "interrupt_pending & ~written[3:0];"
+        },
+        *("axi_engine_ports_tb", {}),
+    ),
+    (
+        "axi_engine.v",
+        {"left <= next_state == RECEIVE ? input_words : output_words;": "left <= input_words;"},
+        *("axi_engine_ports_tb", {}),
+    ),
+    (
+        "axi_engine.v",
+        {".write_hold(word_wait != 2'd0)": ".write_hold(1'b0)"},
+        *("axi_engine_ports_tb", {}),
+    ),
+    (
+        "axi_engine.v",
+        {"        if (SECURE_ONLY != 0 && write_prot[1]) write_refused = 1'b1;\n": ""},
+        *("axi_engine_ports_tb", {"SECURE_ONLY": 1}),
+    ),
+    (
+        "axi_engine.v",
+        {"< PARAMETER_DEPTH": "<= PARAMETER_DEPTH"},
+        *("axi_engine_ports_tb", {}),
+    ),
+    (
+        "axi_engine.v",
+        {": woken ? write_data[3:0] : AUTOSTART": ": write_data[3:0]"},
+        *("axi_engine_ports_tb", {"AUTOSTART": 7}),
+    ),
 ]
 
 
