@@ -318,6 +318,7 @@ module axi_engine_ports_tb;
                 if (resting || !secure) set(chosen, number_of(32'hFFFFFFFF), random(0));
                 else set(chosen, 1 + $unsigned(random(0)) % 6, 4'hF);
             end else set(chosen, number_of(32'hFFFFFFFF), one_in(2) ? 4'hF : random(0));
+            read(place_of[chosen]);
         end
     endtask
 
@@ -438,12 +439,16 @@ module axi_engine_ports_tb;
 
     // Reads and writes at the same time, as fast as they are taken: the answers come in order. Then a word is read
     // while another is written: neither is lost.
-    integer asked, answered;
+    integer asked, answered, addressed, brought, written;
     reg [7:0] questions [0:7];
+    reg [31:0] values [0:7];
     task overlap;
         begin
             {awprot, arprot, secure} = 7'b0000001;
-            for (asked = 0; asked < 8; asked = asked + 1) questions[asked] = `AXI_ACTIVATION_DEPTH + 4 * (asked % 5);
+            for (asked = 0; asked < 8; asked = asked + 1) begin
+                questions[asked] = `AXI_ACTIVATION_DEPTH + 4 * (asked % 5);
+                values[asked] = random(0) & 32'hFFFFFF;
+            end
             fork
                 for (asked = 0; asked < 8; asked = asked + 1) begin
                     araddr = questions[asked];
@@ -467,9 +472,36 @@ module axi_engine_ports_tb;
                     @(negedge clock);
                     rready = 1'b0;
                 end
-                repeat (3) set(0, random(0), 4'hF);
+                for (addressed = 0; addressed < 8; addressed = addressed + 1) begin
+                    awaddr = place_of[addressed % 7 + 2];
+                    awvalid = 1'b1;
+                    #1;
+                    while (!awready) @(negedge clock) #1;
+                    @(negedge clock);
+                    awvalid = 1'b0;
+                    while (one_in(4)) @(negedge clock);
+                end
+                for (brought = 0; brought < 8; brought = brought + 1) begin
+                    {wdata, wstrb} = {values[brought % 7], 4'hF};
+                    wvalid = 1'b1;
+                    #1;
+                    while (!wready) @(negedge clock) #1;
+                    @(negedge clock);
+                    wvalid = 1'b0;
+                    while (one_in(4)) @(negedge clock);
+                end
+                for (written = 0; written < 8; written = written + 1) begin
+                    while (one_in(2)) @(negedge clock);
+                    bready = 1'b1;
+                    #1;
+                    while (!bvalid) @(negedge clock) #1;
+                    same(bresp, 2'b00, "one of many answers");
+                    @(negedge clock);
+                    bready = 1'b0;
+                end
             join
-            read(`AXI_SEED);
+            for (asked = 0; asked < 7; asked = asked + 1) kept[asked+2] = values[asked];
+            for (asked = 2; asked < 9; asked = asked + 1) read(place_of[asked]);
         end
     endtask
 
@@ -674,6 +706,9 @@ module axi_engine_ports_tb;
         begin
             for (looks = $unsigned(random(0)) % 3; looks > 0; looks = looks - 1) access;
             if (one_in(3)) look_at_the_interrupt;
+            arprot = 3'b000;
+            read(`AXI_STATUS);
+            read(`AXI_CONTROL);
             if (rounds == 0 && control[3] || one_in(8) && !control[3]) begin
                 awprot = 3'b000;
                 control[3] = 1'b0;
@@ -773,6 +808,20 @@ module axi_engine_ports_tb;
         end
     endtask
 
+    // What is read at every address, and that what cannot be written is refused.
+    task every_address;
+        begin
+            {awprot, arprot, secure} = 7'b0000001;
+            for (which = 0; which < 256; which = which + 4) begin
+                read(which + one_in(2));
+                legal = which == `AXI_CONTROL || which == `AXI_LOAD_DATA || which == `AXI_LOAD_COMMIT
+                    || which == `AXI_WORD_DATA || which == `AXI_INTERRUPT_PENDING;
+                for (number = 0; number < 11; number = number + 1) legal = legal || which == place_of[number];
+                if (!legal) write(which, random(0), 4'hF, 1'b0);
+            end
+        end
+    endtask
+
     integer turn, operation;
     initial begin
         if (!$value$plusargs("seed=%d", draws)) draws = 1;
@@ -781,10 +830,7 @@ module axi_engine_ports_tb;
             repeat (turn) @(negedge clock);
             reset(1 + turn % 3);
             if (AUTOSTART != 4'd0) follow(AUTOSTART, turn % 2 == 0 ? 1 << 25 : 3);
-            else if (turn == 0) begin
-                arprot = 3'b000;
-                for (which = 0; which < 64; which = which + 1) read(4 * which + turn);
-            end
+            if (turn == 0) every_address;
             for (operation = 0; operation < OPERATIONS; operation = operation + 1) begin
                 repeat (4) access;
                 case (operation % 8)
