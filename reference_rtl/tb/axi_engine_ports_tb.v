@@ -808,7 +808,7 @@ module axi_engine_ports_tb;
         end
     endtask
 
-    // What is read at every address, and that what cannot be written is refused.
+    // What is read at every address; that what cannot be written is refused; and that bytes are written alone.
     task every_address;
         begin
             {awprot, arprot, secure} = 7'b0000001;
@@ -819,6 +819,12 @@ module axi_engine_ports_tb;
                 for (number = 0; number < 11; number = number + 1) legal = legal || which == place_of[number];
                 if (!legal) write(which, random(0), 4'hF, 1'b0);
             end
+            for (chosen = 0; chosen < 11; chosen = chosen + 1)
+                for (which = 0; which < 16; which = which + 1) begin
+                    set(chosen, random(0), 4'hF);
+                    set(chosen, random(0), which);
+                    read(place_of[chosen]);
+                end
         end
     endtask
 
