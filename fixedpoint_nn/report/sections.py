@@ -139,7 +139,7 @@ def emission(record: Record) -> list[ReportSection]:
         text += f" Its size is that of yosys' synthesis for {pack['size']['family']}."
         grids.insert(0, _grid(SIZE, [pack["size"]]))
     else:
-        text += f" It has {pack['engine']['lanes']} multipliers; `emit --size` adds LUTs, by yosys."
+        text += f" It has {pack['engine']['lanes']} multipliers; emit with --size adds the LUTs that yosys counts."
     further = {"layers": _layers, "ledger": _ledger, "tables": _tables, "latency": _latency}
     return [
         ReportSection("Engine", text, grids=grids, line=record.line),
