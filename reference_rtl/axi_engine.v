@@ -354,10 +354,8 @@ module axi_engine #(
     wire sent = state == SEND && m_axis_tready && last;
     wire framing = receive_beat && (s_axis_tlast != last || !(&s_axis_tkeep));
     wire finished = at_rest && (control_write || !woken) || received || ran || sent;
-    wire [23:0] first_run = next_state == RECEIVE ? input_run : output_run;
-    wire [23:0] words = next_state == RECEIVE ? input_words : output_words;
-    // A run of 0 words is one run of all words.
-    wire [23:0] run = first_run == 24'd0 ? words : first_run;
+    // A run of 0 words does not end: it is one run of all words.
+    wire [23:0] run = next_state == RECEIVE ? input_run : output_run;
 
     always @(posedge clock) begin
         woken <= 1'b1;
@@ -399,7 +397,7 @@ module axi_engine #(
         if (finished) begin
             state <= next_state;
             fetching <= 2'd0;
-            left <= words;
+            left <= next_state == RECEIVE ? input_words : output_words;
             run_left <= run;
             run_words <= run;
             stride <= next_state == RECEIVE ? input_stride : output_stride;

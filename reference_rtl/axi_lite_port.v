@@ -20,7 +20,7 @@ module axi_lite_port (
     input  wire [3:0]  wstrb,
     input  wire        wvalid,
     output wire        wready,
-    output reg  [1:0]  bresp,
+    output wire [1:0]  bresp,
     output reg         bvalid,
     input  wire        bready,
     input  wire [7:0]  araddr,
@@ -28,7 +28,7 @@ module axi_lite_port (
     input  wire        arvalid,
     output wire        arready,
     output reg  [31:0] rdata,
-    output reg  [1:0]  rresp,
+    output wire [1:0]  rresp,
     output reg         rvalid,
     input  wire        rready,
 
@@ -48,7 +48,10 @@ module axi_lite_port (
     input  wire        read_refused,
     input  wire [31:0] read_data
 );
-    localparam [1:0] OKAY = 2'b00, SLVERR = 2'b10;
+    // OKAY, or SLVERR for what is refused.
+    reg write_error, read_error;
+    assign bresp = {write_error, 1'b0};
+    assign rresp = {read_error, 1'b0};
 
     // `open` is low in a reset; what is `held` waits for its other half, for a free response, or for the registers.
     reg open, address_held, data_held, read_held;
@@ -78,7 +81,7 @@ module axi_lite_port (
             address_held <= 1'b0;
             data_held <= 1'b0;
             bvalid <= 1'b1;
-            bresp <= write_refused ? SLVERR : OKAY;
+            write_error <= write_refused;
         end
         if (arvalid && arready) begin
             read_held <= 1'b1;
@@ -88,7 +91,7 @@ module axi_lite_port (
         if (read) begin
             read_held <= 1'b0;
             rvalid <= 1'b1;
-            rresp <= read_refused ? SLVERR : OKAY;
+            read_error <= read_refused;
             rdata <= read_refused ? 32'd0 : read_data;
         end
         if (!reset_n) begin

@@ -71,6 +71,7 @@ def stated(multipliers: int, blocks: int, mhz: float, luts: int = 0) -> Budget:
 
 
 def _of_board(board: boards.Board, name: str = "") -> Budget:
+    """The budget of a board: its whole chip, at the board's clock."""
     return Budget(
         name or board.name,
         board.part,

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,6 +15,7 @@ from fixedpoint_nn.board.frames import Command
 from fixedpoint_nn.board.identity import Identity
 from fixedpoint_nn.board.link import ANSWER_SECONDS, CHUNK, Link
 from fixedpoint_nn.board.ports import ByteStream
+from fixedpoint_nn.files.closing import Closing
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.numerics.arrays import Ints
 
@@ -27,7 +27,7 @@ LOADS = {
 }
 
 
-class Engine(Link, Driver):
+class Engine(Link, Driver, Closing):
     """An engine on a board, behind a `ByteStream` such as `SerialPort`.
 
     A call that fails raises `BoardError`; the next call works again, because the chip aborts an incomplete request,
@@ -42,14 +42,6 @@ class Engine(Link, Driver):
         super().__init__(port, seconds)
         self.name = port.name
         self.identity = self.identify()
-
-    def __enter__(self) -> Engine:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the port."""

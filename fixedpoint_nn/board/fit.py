@@ -216,6 +216,7 @@ def smallest_change(
 
 
 def _shorter(config: EngineConfig) -> Iterator[tuple[int, EngineConfig]]:
+    """(bits fewer, engine) with weights and words shortened alike, as long as the engine is possible."""
     for less in range(1, min(config.weight_width, config.activation_width) - SHORTEST_WORD + 1):
         try:
             yield (

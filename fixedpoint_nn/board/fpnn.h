@@ -9,7 +9,7 @@
  *     fpnn_wait(&engine, 10.0, &status);
  *     fpnn_read(&engine, output_address, output, output_words);
  *
- * Every call gives 0, or -1 with a sentence in `error`; the next call works. The protocol is told in docs/board.md.
+ * Every call returns 0, or -1 with a sentence in `error`; a later call may succeed. docs/board.md describes the protocol.
  */
 #ifndef FPNN_H
 #define FPNN_H
@@ -26,8 +26,8 @@
 
 #define FPNN_VERSION 2
 #define FPNN_CHUNK 1024  /* bytes of words in one request or answer */
-#define FPNN_ATTEMPTS 3  /* to be understood again after a disturbance */
-#define FPNN_QUIET 0.05  /* seconds of silence after which a line is taken to be quiet */
+#define FPNN_ATTEMPTS 3  /* of a request whose answer is damaged or missing */
+#define FPNN_QUIET 0.05  /* seconds without a byte after which the line is idle */
 
 enum { FPNN_IDENTIFY = 1, FPNN_STATUS = 2, FPNN_RESET = 3, FPNN_START = 4, FPNN_READ = 5, FPNN_WRITE = 6, FPNN_LOAD = 8 };
 enum { FPNN_PROGRAM = 0, FPNN_WEIGHTS = 1, FPNN_PARAMETERS = 2, FPNN_TABLES = 3 };  /* memories of fpnn_load */
@@ -41,8 +41,8 @@ typedef struct {
 typedef struct {
     int file, disturbed;
     uint8_t tag;
-    double seconds;  /* of silence after which no answer is waited for */
-    /* What the board says of itself. */
+    double seconds;  /* without a byte after which a call gives up */
+    /* The board's answer to `identify`. */
     int lanes, drain, activation_width, weight_width, accumulator_width, bias_width, multiplier_width;
     uint32_t activation_depth, weight_depth, parameter_depth, table_depth, program_depth, clock_khz, content;
     char error[256];
@@ -99,7 +99,7 @@ static inline int fpnn_exactly(fpnn_engine *engine, uint8_t *bytes, size_t count
     return 0;
 }
 
-/* Send one request; its answer's content (at most FPNN_CHUNK bytes) and length. */
+/* Send one request, and receive its answer's content (at most FPNN_CHUNK bytes) and length. */
 static inline int fpnn_exchange(
     fpnn_engine *engine, uint8_t command, const uint8_t arguments[5], const uint8_t *words, size_t bytes,
     uint8_t *content, size_t *length, int *result)
@@ -125,7 +125,7 @@ static inline int fpnn_exchange(
         if (more < 0 && errno != EINTR) return fpnn_fail(engine, "the line to the board broke off", strerror(errno));
         if (more > 0) sent += (size_t)more;
     }
-    for (;;) {  /* late answers, and noise between them, are passed over */
+    for (;;) {  /* skip late answers, and noise between them */
         do {
             if (fpnn_exactly(engine, answer, 1)) return -1;
         } while (answer[0] != 0x5A);
@@ -153,7 +153,7 @@ static inline int fpnn_ask(
     size_t size = 0;
     int result = FPNN_UNKNOWN;
     if (command == FPNN_START) arguments[3] = (uint8_t)(address >> 24);
-    /* The chip may take the first question for the rest of a request that was cut off. */
+    /* The chip may take the first request for the rest of one that was cut off. */
     for (int attempt = 0; engine->disturbed; attempt++) {
         double end = fpnn_now() + engine->seconds;
         while (fpnn_receive(engine, noise, sizeof noise, FPNN_QUIET) > 0)
@@ -175,7 +175,7 @@ static inline int fpnn_ask(
     }
 }
 
-/* What the board is built of, into the fields of `engine`. */
+/* Read the engine's parameters into the fields of `engine`. */
 static inline int fpnn_identify(fpnn_engine *engine)
 {
     uint8_t about[FPNN_CHUNK];
@@ -206,7 +206,7 @@ static inline void fpnn_close(fpnn_engine *engine)
     engine->file = -1;
 }
 
-/* Open a serial port (or a pseudo-terminal), and ask what is there. */
+/* Open a serial port (or a pseudo-terminal), and identify the board. */
 static inline int fpnn_open(fpnn_engine *engine, const char *port, int baud)
 {
     struct termios settings;
@@ -246,7 +246,7 @@ static inline int fpnn_range(fpnn_engine *engine, uint32_t address, size_t count
     return -1;
 }
 
-/* Words of the activation memory. */
+/* Write words of the activation memory; the engine must not be running. */
 static inline int fpnn_write(fpnn_engine *engine, uint32_t address, const int32_t *words, size_t count)
 {
     uint8_t bytes[FPNN_CHUNK];
@@ -264,7 +264,7 @@ static inline int fpnn_write(fpnn_engine *engine, uint32_t address, const int32_
     return 0;
 }
 
-/* Words of the activation memory, while the engine stands still. */
+/* Read words of the activation memory; the engine must not be running. */
 static inline int fpnn_read(fpnn_engine *engine, uint32_t address, int32_t *words, size_t count)
 {
     uint8_t bytes[FPNN_CHUNK];
@@ -283,7 +283,7 @@ static inline int fpnn_read(fpnn_engine *engine, uint32_t address, int32_t *word
     return 0;
 }
 
-/* Words of the activation memory compared with what they should be: their number, or -1; `first` is the first that differs. */
+/* Compare words of the activation memory with `wanted`; returns how many differ, or -1; `first` is the first of them. */
 static inline int fpnn_compare(fpnn_engine *engine, uint32_t address, const int32_t *wanted, size_t count, size_t *first)
 {
     int different = 0;
@@ -298,7 +298,7 @@ static inline int fpnn_compare(fpnn_engine *engine, uint32_t address, const int3
     return different;
 }
 
-/* Bytes of a word at the load port: those of the widest memory. */
+/* The bytes of a word at the load port: as many as the widest memory needs. */
 static inline size_t fpnn_load_bytes(const fpnn_engine *engine)
 {
     int bits = engine->lanes * engine->weight_width, parameters = engine->drain * (engine->multiplier_width + 6 + engine->bias_width);
@@ -307,7 +307,7 @@ static inline size_t fpnn_load_bytes(const fpnn_engine *engine)
     return (size_t)(bits + 7) / 8;
 }
 
-/* An image (a .mem file of a pack) into FPNN_PROGRAM, FPNN_WEIGHTS, FPNN_PARAMETERS or FPNN_TABLES. */
+/* Load an image (a .mem file of a pack) into FPNN_PROGRAM, FPNN_WEIGHTS, FPNN_PARAMETERS or FPNN_TABLES. */
 static inline int fpnn_load(fpnn_engine *engine, int memory, const char *path)
 {
     const uint32_t depths[4] = { engine->program_depth, engine->weight_depth, engine->parameter_depth, engine->table_depth };
@@ -353,13 +353,13 @@ static inline int fpnn_start(fpnn_engine *engine, uint32_t seed)
     return fpnn_ask(engine, FPNN_START, seed, 0, NULL, 0, NULL, NULL);
 }
 
-/* End whatever runs; the memories stay as they are. */
+/* Abort a run; the memories keep their contents. */
 static inline int fpnn_reset(fpnn_engine *engine)
 {
     return fpnn_ask(engine, FPNN_RESET, 0, 0, NULL, 0, NULL, NULL);
 }
 
-/* The registers since the last start. */
+/* Read the status registers of the run. */
 static inline int fpnn_read_status(fpnn_engine *engine, fpnn_status *status)
 {
     uint8_t about[FPNN_CHUNK];
@@ -376,7 +376,7 @@ static inline int fpnn_read_status(fpnn_engine *engine, fpnn_status *status)
     return 0;
 }
 
-/* Until the run is over. */
+/* Wait until the run has ended. */
 static inline int fpnn_wait(fpnn_engine *engine, double seconds, fpnn_status *status)
 {
     double end = fpnn_now() + seconds;

@@ -61,6 +61,7 @@ class SerialPort:
             self._port = None
 
     def _opened(self) -> Any:
+        """The port of pyserial, which is opened if it is not open."""
         if self._port is None:
             try:
                 import serial

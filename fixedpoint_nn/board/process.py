@@ -15,16 +15,16 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 
 from fixedpoint_nn.board.errors import BoardError
 from fixedpoint_nn.board.ports import SerialPort
+from fixedpoint_nn.files.closing import Closing
 from fixedpoint_nn.hardware.sim.processes import conversation
 
 PATIENCE = 0.02  # seconds by which the answer to an idle board is delayed
 
 
-class BoardProcess:
+class BoardProcess(Closing):
     """Runs `command` in `folder`, and calls `closing` at the end; `path` is the board's serial port until `close`."""
 
     def __init__(self, command: Sequence[str], folder: Path, closing: Callable[[], None]) -> None:
@@ -40,14 +40,6 @@ class BoardProcess:
         tty.setraw(self._host)  # kept open, so that a line without a reader is no error
         self.path = os.ttyname(self._host)
         self._power_up()
-
-    def __enter__(self) -> BoardProcess:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def power_cycle(self) -> None:
         """Restart the board: the memories have their built-in contents, and a request or run is dropped."""

@@ -81,6 +81,7 @@ def compiled_board(values: dict[str, int], simulator: str) -> list[str]:
 
 
 def _built(key: str, values: dict[str, int], tool: Tool, sources: list[Path]) -> Path:
+    """Compile the bench with these parameters, and put the program into the cache under `key`."""
     simulator, program = tool.name, str(tool.path)
     with scratch.folder(plain=True) as work:
         for source in sources:

@@ -190,7 +190,8 @@ def load(arguments: argparse.Namespace) -> int:
     """Run `board load`: load the images of a pack into a board; returns the exit status."""
     if arguments.port == SIMULATED:
         raise CommandError(
-            f"a simulated board is gone when the command ends; use `fixedpoint-nn board run --port {SIMULATED} --load`"
+            "a simulated board exists only while one command runs; use `fixedpoint-nn board run "
+            f"--port {SIMULATED} --load`"
         )
     pack = load_pack(arguments.pack)
     with _engine(arguments, pack) as engine:

@@ -16,7 +16,7 @@ from fixedpoint_nn.board.simulated import RUN_SECONDS
 from fixedpoint_nn.cli.arguments import Commands, command, natural, not_negative
 from fixedpoint_nn.cli.errors import CommandError
 from fixedpoint_nn.cli.progress import say
-from fixedpoint_nn.cli.writer import VOCABULARIES
+from fixedpoint_nn.cli.text_vocabulary import VOCABULARIES
 from fixedpoint_nn.data.images import FASHION
 from fixedpoint_nn.hardware.emulator.emulator import Emulator
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack

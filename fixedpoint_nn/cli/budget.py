@@ -104,7 +104,7 @@ def from_arguments(arguments: argparse.Namespace) -> Budget | None:
         return stated(arguments.dsp, arguments.bram, arguments.clock_mhz, arguments.lut or 0)
     if given:
         raise CommandError(
-            f"--budget {arguments.budget} says what there is; leave {' and '.join(given)} out, or --budget"
+            f"--budget {arguments.budget} states the resources itself; leave out {' and '.join(given)}, or --budget"
         )
     try:
         budget = find_budget(arguments.budget)

@@ -195,16 +195,16 @@ def write(chosen: target.NetworkTarget, plan: Plan, bits: int, folder: Path) -> 
     given = [chosen.source, "--count", COUNT, "--temperature", TEMPERATURE, "--seed", SEED, "--word", bits]
     watch = Stopwatch("generate", [*given, "--rtl", "--out", folder])
     fixed = quantize(chosen.net, plan)
-    writer = generate.writer_of(chosen)
-    how, ids = generate.plan_writing(fixed, writer, COUNT, TEMPERATURE, SEED)
+    vocabulary = generate.vocabulary_of(chosen)
+    how, ids = generate.plan_writing(fixed, vocabulary, COUNT, TEMPERATURE, SEED)
     print(f"{how.length} letters, one by one ...", flush=True)
     results = generate.compared(
         chosen,
         bits,
         SEED,
         TEMPERATURE,
-        writer.split(ids),
-        writer.split(RtlWriter(fixed, how)(SEED)[0]),
+        vocabulary.split(ids),
+        vocabulary.split(RtlWriter(fixed, how)(SEED)[0]),
     )
     folder.mkdir(parents=True, exist_ok=True)
     watch.record(folder, results).save()

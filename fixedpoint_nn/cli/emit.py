@@ -335,6 +335,7 @@ def _clock(arguments: argparse.Namespace) -> Clock:
 
 
 def _again(arguments: argparse.Namespace) -> list[object]:
+    """The arguments that repeat this command."""
     given = target.again(arguments)
     given += ["--word", arguments.word] if arguments.word is not None else []
     given += ["--plan", arguments.plan] if arguments.plan is not None else []

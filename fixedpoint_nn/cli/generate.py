@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from fixedpoint_nn.cli import target
 from fixedpoint_nn.cli.arguments import Commands, command, natural, not_negative, positive, word
-from fixedpoint_nn.cli.progress import detail, say
+from fixedpoint_nn.cli.progress import detail, say, typed
 from fixedpoint_nn.cli.results import show
-from fixedpoint_nn.cli.writer import CHARACTERS, NAMES, plan_writing, writer_of
+from fixedpoint_nn.cli.text_vocabulary import CHARACTERS, NAMES, plan_writing, vocabulary_of
+from fixedpoint_nn.data import Vocabulary
+from fixedpoint_nn.data.vocabulary import BOUNDARY
 from fixedpoint_nn.hardware.compiler.show import PASSES
 from fixedpoint_nn.hardware.sim.build import SIMULATORS
 from fixedpoint_nn.hardware.sim.run import SimulationError, SimulatorError
@@ -21,7 +24,7 @@ from fixedpoint_nn.report.record import Stopwatch
 
 DEFAULT_WORD = 8
 
-__all__ = ["add", "compared", "plan_writing", "side_by_side", "writer_of"]
+__all__ = ["add", "compared", "plan_writing", "side_by_side", "vocabulary_of"]
 
 
 def add(commands: Commands) -> None:
@@ -69,42 +72,51 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns its exit status."""
     chosen = target.from_arguments(arguments)
-    writer = writer_of(chosen)
+    vocabulary = vocabulary_of(chosen)
     watch = Stopwatch("generate", _again(arguments))
-    count = arguments.count or (NAMES if writer.words else CHARACTERS)
+    count = arguments.count or (NAMES if vocabulary.words else CHARACTERS)
     bits = arguments.word or (DEFAULT_WORD if arguments.rtl or arguments.show else None)
     verilog = None
     if bits is None:
-        model = writer.in_float(chosen.net, count, arguments.seed, arguments.temperature)
+        model = vocabulary.in_float(chosen.net, count, arguments.seed, arguments.temperature)
     else:
         detail(f"formats of {bits} bits from {len(chosen.calibration)} samples")
         fixed = quantize(chosen.net, calibrate(chosen.net, chosen.calibration, bits))
         if arguments.show:
-            how = SamplingConfig(CHARACTERS, arguments.temperature, restart=writer.words)
+            how = SamplingConfig(CHARACTERS, arguments.temperature, restart=vocabulary.words)
             program = lower_writer(fixed, how).stages.show(arguments.show)
             results = {"network": chosen.name, "pass": arguments.show, "program": program}
             show(arguments, results, program.rstrip("\n"))
             return 0
-        how, ids = plan_writing(fixed, writer, count, arguments.temperature, arguments.seed)
-        model = writer.split(ids)
+        how, ids = plan_writing(fixed, vocabulary, count, arguments.temperature, arguments.seed)
+        model = vocabulary.split(ids)
         if arguments.rtl:
             from fixedpoint_nn.hardware.textgen import RtlWriter
 
-            ends = ", ends of names included," if writer.words else ""
+            ends = ", ends of names included," if vocabulary.words else ""
             say(f"writing {how.length} characters{ends} on the Verilog in {arguments.simulator}")
             try:
-                written = RtlWriter(fixed, how, simulator=arguments.simulator)(arguments.seed)[0]
+                stream = RtlWriter(fixed, how, simulator=arguments.simulator).stream(arguments.seed)
+                written = list(aloud(stream, vocabulary.vocabulary))
             except SimulatorError:  # which says nothing about the network
                 raise
             except SimulationError as error:
                 raise SimulationError(f"FAIL: {error}") from error
-            verilog = writer.split(written)
+            verilog = vocabulary.split(written)
     results = compared(chosen, bits, arguments.seed, arguments.temperature, model, verilog)
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)
         watch.record(arguments.out, results).save()
     show(arguments, results, "\n".join(side_by_side(results)))
     return 0 if results["equal"] else 1
+
+
+def aloud(stream: Iterator[int], vocabulary: Vocabulary) -> Iterator[int]:
+    """The ids as they come; a terminal shows each letter at once, a name to a line."""
+    for symbol in stream:
+        typed("\n" if vocabulary.symbols[symbol] == BOUNDARY else vocabulary.symbols[symbol])
+        yield symbol
+    typed("\n")
 
 
 def compared(

@@ -119,6 +119,7 @@ def constant(text: str) -> tuple[str, float]:
 
 
 def _described(path: str, found: ModelContents) -> tuple[dict[str, Any], list[str]]:
+    """(results for --json, lines to print) of what the file contains."""
     operators = dict(sorted((found.operators or {}).items()))
     lines = [f"{path}: a network of {KINDS[found.kind]}"]
     for heading, values in (("inputs", found.inputs), ("outputs", found.outputs)):

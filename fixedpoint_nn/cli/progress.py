@@ -47,6 +47,12 @@ def detail(line: str) -> None:
         tqdm.write(fitted(line, sys.stderr), file=sys.stderr)
 
 
+def typed(text: str) -> None:
+    """Print text without a line's end, at once, if someone is watching: stderr is a terminal."""
+    if bars() and sys.stderr.isatty():
+        print(text, end="", file=sys.stderr, flush=True)
+
+
 def chatter(arguments: argparse.Namespace) -> TextIO:
     """The stream for a command's commentary: stdout, with --json stderr, with -q none."""
     if _level == Level.QUIET:

@@ -19,7 +19,7 @@ def resolve(arguments: argparse.Namespace) -> tuple[zoo.Entry, dict[str, Any]]:
     if text in zoo.names() and arguments.data is None and arguments.metric is None:
         return zoo.entry(text), {}
     if text in zoo.names() and arguments.data is None:
-        raise CommandError(f"{text} is judged by its own figures; --metric belongs to --data samples.npz")
+        raise CommandError(f"{text} has metrics of its own; --metric belongs to --data samples.npz")
     if text not in zoo.names() and not Path(text).exists():
         raise CommandError(
             f"{text!r} is neither a network of the zoo nor a file{did_you_mean(text, zoo.names())} ({target.LIST})"

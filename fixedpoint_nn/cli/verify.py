@@ -102,6 +102,7 @@ def _demand_vectors(folder: Path, wanted: int | None) -> None:
 
 
 def _run_netlist(arguments: argparse.Namespace) -> int:
+    """Verify a netlist in place of the engine's sources; returns the exit status."""
     verdict = verify_netlist(
         arguments.pack, arguments.netlist, arguments.simulator, vectors=arguments.vectors, progress=say
     )

@@ -103,7 +103,7 @@ def contexts(words: Iterable[str], length: int, vocabulary: Vocabulary) -> Examp
     For the words "ab" and "c" and a length of 2, x is [0 0] [0 a] [a b] [0 0] [0 c] and y is a b 0 c 0.
     """
     if length < 1:
-        raise ValueError(f"A context of {length} letters cannot be; it must be 1 or more.")
+        raise ValueError(f"A context has 1 letter or more, not {length}.")
     ids = [vocabulary.encode(word) for word in words]
     before, after = np.zeros(length, np.int64), np.zeros(1, np.int64)
     rows = [np.lib.stride_tricks.sliding_window_view(np.concatenate([before, word]), length) for word in ids]

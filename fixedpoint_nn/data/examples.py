@@ -20,7 +20,7 @@ class Examples:
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y):
             raise ValueError(
-                f"{len(self.x)} inputs and {len(self.y)} answers do not make examples; each needs one."
+                f"{len(self.x)} inputs and {len(self.y)} answers are no examples; each input needs one answer."
             )
 
     def __len__(self) -> int:

@@ -30,6 +30,7 @@ def read_idx(path: str | os.PathLike[str]) -> Array:
 
 
 def _read(path: Path, file: BinaryIO) -> Array:
+    """The array of an opened IDX file; every size is checked before memory is allocated."""
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES:
         raise DataError(

@@ -15,7 +15,7 @@ def moons(n: int = 200, noise: float = 0.1, seed: int = 0) -> tuple[Examples, Ex
     `noise` is the standard deviation of the normal noise added to each coordinate.
     """
     if n < 2:
-        raise ValueError(f"{n} points do not make two moons; ask for 2 or more.")
+        raise ValueError(f"Two moons have 2 points or more, not {n}.")
     if not 0 <= noise < np.inf:
         raise ValueError(f"noise is a standard deviation, 0 or more, and not {noise}.")
     rng = np.random.default_rng(seed)

@@ -45,9 +45,9 @@ def faulty_pump(n: int = 400, length: int = LENGTH, noise: float = 0.05, seed: i
 
 def _demand(n: int, length: int, noise: float) -> None:
     if n < 1:
-        raise ValueError(f"{n} series of readings teach nothing; ask for 1 or more.")
+        raise ValueError(f"There must be 1 series of readings or more, not {n}.")
     if length < 16:
-        raise ValueError(f"{length} readings are less than one turn of the pump; ask for 16 or more.")
+        raise ValueError(f"A series has 16 readings (one turn of the pump) or more, not {length}.")
     if not 0 <= noise < np.inf:
         raise ValueError(f"noise is a standard deviation, 0 or more, and not {noise}.")
 

@@ -31,7 +31,7 @@ def scenes(n: int = 2000, seed: int = 0) -> tuple[Examples, Examples]:
     Rows of y without a garment are -1.
     """
     if n < 1:
-        raise ValueError(f"{n} scenes teach nothing; ask for 1 or more.")
+        raise ValueError(f"There must be 1 scene or more, not {n}.")
     found = []
     for garments, split in zip(fashion_mnist(), (0, 1), strict=True):
         x, y = compose(garments, n, np.random.default_rng([seed, split]))

@@ -61,6 +61,7 @@ def locate(source: PublishedFile) -> Path:
 
 
 def _download(source: PublishedFile, path: Path) -> None:
+    """Download the file to `path`, which appears only if its checksum is right."""
     remedy = f"put it at {path} by hand, or set {VARIABLE} to a folder that has {source.place}."
     pooch.get_logger().setLevel(logging.WARNING)
     try:

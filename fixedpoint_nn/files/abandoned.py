@@ -67,6 +67,7 @@ def remove(above: Path, name: str, needed: Callable[[Path], bool] = lambda folde
 
 
 def _remove_unless_held(folder: Path, begun: bool, needed: Callable[[Path], bool]) -> None:
+    """Remove the folder if it is ours, no process holds it, and it is not `needed`."""
     about = folder.lstat()
     if hasattr(os, "geteuid") and about.st_uid != os.geteuid():
         return

@@ -42,7 +42,9 @@ def contents(
     if kind == "onnx":
         return _onnx(path, shapes, constants)
     if shapes or constants:
-        raise ValueError(f"{path} says all of its shapes and values; they are given for .onnx files only")
+        raise ValueError(
+            f"{path} states all of its shapes and values; shapes and constants can be given for .onnx files only"
+        )
     if kind == "tflite":
         return _tflite(path)
     net = load(os.fspath(path))
@@ -58,7 +60,7 @@ def _onnx(
     from fixedpoint_nn.interchange.onnx.doors import WHOLE
     from fixedpoint_nn.interchange.onnx.file import read
     from fixedpoint_nn.interchange.onnx.importing import any_kind
-    from fixedpoint_nn.interchange.onnx.reader import UnsupportedModel
+    from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 
     model = read(path)
     inputs, outputs = (
@@ -77,9 +79,10 @@ def _onnx(
 
 
 def _tflite(path: str | os.PathLike[str]) -> ModelContents:
-    from fixedpoint_nn.interchange.tflite.convert import TfliteConversion, UnsupportedModel, float_conversion
+    from fixedpoint_nn.interchange.tflite.convert import TfliteConversion, float_conversion
     from fixedpoint_nn.interchange.tflite.file import read
     from fixedpoint_nn.interchange.tflite.floats import is_float
+    from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 
     model = read(path)
     inputs, outputs = (

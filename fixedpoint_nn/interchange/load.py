@@ -60,5 +60,5 @@ def kind_of(path: str | os.PathLike[str]) -> str:
     kind = path.suffix.removeprefix(".").lower()
     if kind not in READERS:
         known = ", ".join(f".{name}" for name in READERS)
-        raise ValueError(f"{path} is no kind of network that is known; there are {known}")
+        raise ValueError(f"{path} is not a network file of a known kind; known are {known}")
     return kind

@@ -39,7 +39,9 @@ class LeakyReLU:
 
     def __post_init__(self) -> None:
         if self.power < 1:
-            raise ValueError(f"LeakyReLU(power={self.power}) would not lean; use 1 or more (slope 2**-power)")
+            raise ValueError(
+                f"LeakyReLU(power={self.power}) has no slope below 1; use 1 or more (slope 2**-power)"
+            )
 
     def __call__(self, x: Number) -> Any:
         return x.maximum(x.scaled(-self.power)).cast(self.out)

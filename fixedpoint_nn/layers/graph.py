@@ -56,8 +56,8 @@ class Graph(Parts):
             for value in node.takes:
                 if value not in known:
                     raise ValueError(
-                        f"node {name!r} takes {value!r}, which nothing before it gives; "
-                        "list nodes in the order of computation, without circles"
+                        f"node {name!r} takes {value!r}, which no node before it computes; "
+                        "list nodes in the order of computation, without cycles"
                     )
             known[name] = None
         for name in self.outputs:

@@ -32,7 +32,7 @@ from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Overflow, Quantizer, Rounding
 from fixedpoint_nn.numerics.subnormals import flushed
-from fixedpoint_nn.numerics.table import Table as Table
+from fixedpoint_nn.numerics.table import Table
 from fixedpoint_nn.numerics.value_table import ValueTable
 
 VALUES = (Accumulator, ChannelQuantizer, Quantized, Quantizer, Table, ValueTable)

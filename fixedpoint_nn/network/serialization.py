@@ -125,6 +125,7 @@ def read_tensors(blob: bytes, key: str, path: Path) -> tuple[dict[str, np.ndarra
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(header, arrays) of a saved network; raises FileError unless version and checksum are right."""
     arrays, text = read_tensors(content_of(path), KEY, path)
     if text is None:
         raise FileError(

@@ -113,6 +113,7 @@ def rebuild(net: Net, values: Mapping[str, Any]) -> Net:
 
 
 def _rebuild(net: Any, values: Mapping[str, Any], prefix: str) -> Any:
+    """The network with these values in place of its own, by path."""
     changed: dict[str, Any] = {}
     for field in fields(net):
         children = _children(net, field, prefix)

@@ -22,7 +22,7 @@ _AMD = re.compile(rf"(?:ap_)?(u?)fixed<{_NUMBER},{_NUMBER}>")
 _AMD_INT = re.compile(rf"(?:ap_)?(u?)int<{_NUMBER}>")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class QFormat:
     """A fixed-point format: integers of `int_bits + frac_bits` bits that represent `integer * 2**-frac_bits`.
 

@@ -31,7 +31,7 @@ _MODERATE = 30
 _MODES = re.compile(r"(.*<[^<>,]*,[^<>,]*),([^<>,]*)(?:,([^<>,]*))?(?:,\s*(\d+)\s*)?>")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Quantizer:
     """A conversion into `format`: bits lost on the right are rounded, values out of range handled by `overflow`.
 
@@ -123,7 +123,7 @@ class Quantizer:
         return quantize_floats(x, self.format, self.rounding, self.overflow, stats)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class ChannelQuantizer:
     """One quantizer per channel (last axis), of equal width, with the binary point moved by `shifts`.
 
@@ -140,7 +140,7 @@ class ChannelQuantizer:
             raise ValueError("a ChannelQuantizer has one shift for each channel, and there is none")
         object.__setattr__(self, "format", QFormat.for_any([q.format for q in self.channels]))
 
-    format: QFormat = field(init=False, compare=False)
+    format: QFormat = field(init=False)
 
     def __repr__(self) -> str:
         return f"ChannelQuantizer({self.quantizer!r}, {self.shifts})"

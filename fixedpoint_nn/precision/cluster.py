@@ -179,6 +179,7 @@ def _on_dask(
 
 @contextmanager
 def _connected(scheduler: str) -> Iterator[Any]:
+    """A context with a client of the Dask scheduler at this address."""
     try:
         from distributed import Client
     except ImportError:

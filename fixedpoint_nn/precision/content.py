@@ -35,6 +35,7 @@ def digest(*things: Any) -> str:
 
 
 def _parts(thing: Any) -> Iterator[Any]:
+    """The bytes and parts that identify a value, by its type; raises TypeError for other types."""
     if isinstance(thing, Tensor):
         thing = thing.data
     elif isinstance(thing, FixedArray):
@@ -70,7 +71,7 @@ def _parts(thing: Any) -> Iterator[Any]:
         yield type(thing).__qualname__.encode()
         yield from _parts({name: value for name, value in vars(thing).items() if not name.startswith("_")})
     else:
-        raise TypeError(f"a {type(thing).__name__} has no content to make a key of")
+        raise TypeError(f"a {type(thing).__name__} cannot be part of the key of a result")
 
 
 def function_digest(function: Callable[..., Any]) -> str:
@@ -91,7 +92,9 @@ def _function_parts(function: Any, seen: set[int]) -> Iterator[Any]:
             yield from _function_parts(function.func, seen)
             yield [list(function.args), function.keywords]
             return
-        raise TypeError(f"what a {type(function).__name__} computes cannot be told")
+        raise TypeError(
+            f"what a {type(function).__name__} computes cannot be identified; give a function of a module"
+        )
     if id(function) in seen:
         return
     seen.add(id(function))

@@ -25,7 +25,7 @@ def default_metric(labels: Array, shape: Shape) -> Metric:
         return Metric.MSE
     if boxes_fit(labels, shape):
         return Metric.MAP50
-    raise ValueError(f"{_told(labels, shape)} say no metric: {_way_out(labels, shape)}")
+    raise ValueError(f"{_told(labels, shape)} imply no metric: {_way_out(labels, shape)}")
 
 
 def demand_fitting(metric: Metric, labels: Array, shape: Shape) -> None:
@@ -90,6 +90,7 @@ def _demand_range(labels: Array, classes: int) -> None:
 
 
 def _demand_boxes(metric: Metric, labels: Array, shape: Shape) -> None:
+    """Raise ValueError unless the labels are boxes of at least one object, with classes that the network has."""
     if labels.dtype.kind not in "iuf" or not boxes_fit(labels, shape):
         raise ValueError(
             f"{metric.name} judges outputs (samples, rows, columns, 5 + classes) by boxes (samples, objects, 5), "

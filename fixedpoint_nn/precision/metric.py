@@ -143,6 +143,7 @@ class Metric:
 
 
 def _imported(text: str) -> Function:
+    """The function that a text `module:function` names."""
     module_name, _, name = text.partition(":")
     try:
         module = import_module(module_name)

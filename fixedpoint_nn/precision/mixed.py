@@ -188,6 +188,7 @@ def search(
 
 
 def _search(searching: Search, report: tuple[Array, Array] | None, progress: bool) -> Mixed:
+    """The fronts of uniform plans, and of all plans on the descent from the widest one."""
     net = searching.problem.net
     uniform = [searching.uniform(word) for word in range(FEWEST_BITS, searching.base.word + 1)]
     everything = [*uniform, *searching.walk(progress)]
@@ -225,6 +226,7 @@ def smallest_plan(
 
 
 def _smallest(searching: Search, loss: float, progress: bool) -> EvaluatedPlan:
+    """The cheapest of the tried plans that loses at most `loss`."""
     tried = [searching.uniform(word) for word in range(FEWEST_BITS, searching.base.word + 1)]
     for candidate in searching.walk(progress):
         tried.append(candidate)

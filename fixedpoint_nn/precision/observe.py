@@ -150,6 +150,7 @@ class _FormatChooser:
     def quantizer(
         self, path: str, value_range: ValueRange, bits: int, signed: bool, whole: bool = False
     ) -> Quantizer:
+        """The quantizer of a place with these values: integer bits by the recipe, or by its method."""
         r = self.recipe
         method = r.weight_method if whole else r.method
         bits = self.words.get(path, bits)
@@ -312,6 +313,7 @@ class _FormatChooser:
         return ChannelQuantizer(base, shifts) if any(shifts) else base
 
     def accumulators(self) -> None:
+        """Choose the formats of modelled accumulators: fraction bits are those of their products."""
         r = self.recipe
         for leaf in self.seen.leaves:
             factors = (

@@ -69,6 +69,7 @@ def accuracy_against_bits(found: Sweep, path: PathLike, axis: str = "word", titl
 
 
 def _with_intervals(axes: Axes, points: Sequence[Point], metric: Metric, colour: str, label: str) -> None:
+    """Plot the points of an axis, and their 95 % intervals as a band or as bars."""
     scale = metric.axis_scale
     numeric = all(point.value.isdigit() for point in points)
     x = [int(point.value) if numeric else i for i, point in enumerate(points)]
@@ -232,6 +233,7 @@ def weight_histograms(net: Any, plan: Plan, path: PathLike, title: str = "", mos
 
 
 def _histogram(axes: Axes, name: str, values: Array, plan: Plan) -> None:
+    """Plot the values of one place over the range of its format, with the share outside of it."""
     entry = plan[name]
     assert isinstance(entry, Quantizer | ChannelQuantizer)
     format = (entry.quantizer if isinstance(entry, ChannelQuantizer) else entry).format

@@ -152,6 +152,7 @@ def _encode(entry: PlanEntry) -> Any:
 
 
 def _decode(path: str, value: Any) -> PlanEntry:
+    """The entry of a plan's JSON value; raises PlanError, naming the path."""
     keys = sorted(value) if isinstance(value, dict) else []
     try:
         if value is None:

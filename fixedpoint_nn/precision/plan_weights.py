@@ -24,7 +24,7 @@ def text_of_array(values: Array) -> str:
 
 
 def array_of_text(text: str) -> Array:
-    """The inverse of `encode`; raises ValueError with the end of a sentence."""
+    """The inverse of `text_of_array`; raises ValueError with the end of a sentence."""
     kind, _, rest = text.partition(" ")
     shape, _, packed = rest.partition(" ")
     sizes = [] if shape == "-" else shape.split("x")

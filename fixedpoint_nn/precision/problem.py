@@ -68,9 +68,7 @@ class Problem:
         """The problem for this network and data; without a `metric`, labels and outputs imply it."""
         x, y = np.asarray(x), np.asarray(y)
         if len(x) != len(y) or not len(x):
-            raise ValueError(
-                f"{len(x)} inputs and {len(y)} labels do not make data; each input needs one label"
-            )
+            raise ValueError(f"{len(x)} inputs and {len(y)} labels do not fit; each input needs one label")
         shape = (len(x), *_floats(net, x[:1]).shape[1:])
         chosen = default_metric(y, shape) if metric is None else Metric.of(metric)
         demand_fitting(chosen, y, shape)

@@ -126,6 +126,7 @@ def _needs_an_entry(leaf: TreeLeaf) -> bool:
 
 
 def _problem(path: str, entry: PlanEntry, leaves: dict[str, TreeLeaf], plan: Plan) -> str:
+    """Why this entry is impossible at this place, as the end of a sentence; empty if it is possible."""
     leaf = leaves.get(path)
     kind = leaf.kind if leaf else INPUT
     if kind == ACCUMULATOR:

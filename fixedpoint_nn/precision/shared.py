@@ -30,6 +30,8 @@ class _Packer(pickle.Pickler):
 
 
 class _Unpacker(pickle.Unpickler):
+    """Reads a message whose large arrays are paths of files, and maps them."""
+
     def persistent_load(self, path: Any) -> np.ndarray[Any, Any]:
         return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
 

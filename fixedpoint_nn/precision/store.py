@@ -9,11 +9,11 @@ import os
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import pooch
 
+from fixedpoint_nn.files.closing import Closing
 from fixedpoint_nn.files.scratch import unless_weak
 from fixedpoint_nn.network.json_shapes import JsonAny, JsonMap, JsonShape, ShapeError, demand, parsed
 
@@ -47,7 +47,7 @@ def default_path() -> Path:
 ANYTHING = JsonMap(JsonAny())
 
 
-class ResultStore:
+class ResultStore(Closing):
     """Results by key in an SQLite file. Every `put` is one transaction, so a kill loses no completed result.
 
     Several processes can use one file. ":memory:" keeps nothing after the process.
@@ -66,14 +66,6 @@ class ResultStore:
             raise StoreError(
                 f"{self.path} cannot be used as a store of results ({_said(error)}); name another file"
             ) from error
-
-    def __enter__(self) -> ResultStore:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the database."""

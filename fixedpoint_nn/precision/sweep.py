@@ -187,6 +187,7 @@ def _point(
     problem: Problem,
     engine: Mapping[str, int] | None,
 ) -> Point:
+    """A point of the sweep: its variant with cost, metric, loss, interval and overflow statistics."""
     return Point(
         variant.axis,
         variant.value,

@@ -103,6 +103,7 @@ def sweep(record: Record) -> list[ReportSection]:
 
 
 def _mixed(record: Record) -> list[ReportSection]:
+    """The section about plans with a word length for each place."""
     mixed: Values = record.results["mixed"]
     text = (
         f"A word length of its own for each place, found by walking down from a uniform plan over "
@@ -138,7 +139,7 @@ def emission(record: Record) -> list[ReportSection]:
         text += f" Its size is that of yosys' synthesis for {pack['size']['family']}."
         grids.insert(0, _grid(SIZE, [pack["size"]]))
     else:
-        text += f" It has {pack['engine']['lanes']} multipliers; `emit --size` adds LUTs, by yosys."
+        text += f" It has {pack['engine']['lanes']} multipliers; emit with --size adds the LUTs that yosys counts."
     further = {"layers": _layers, "ledger": _ledger, "tables": _tables, "latency": _latency}
     return [
         ReportSection("Engine", text, grids=grids, line=record.line),

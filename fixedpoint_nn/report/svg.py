@@ -121,6 +121,7 @@ class _Tree:
         self.skipped = 0
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
+        """Begin an element; one that is not allowed is skipped with everything inside."""
         space, _, tag = name.rpartition(" ")
         allowed = space == NAMESPACE and tag in ELEMENTS and (self.open or tag == "svg")
         if self.skipped or not allowed:
@@ -183,6 +184,7 @@ def _sized(attributes: Mapping[str, str]) -> dict[str, str]:
 
 
 def _write(element: Element, prefix: str, parts: list[str]) -> None:
+    """Append the element as text, with `prefix` before its ids and the references to them."""
     parts.append(f"<{element.tag}")
     for name, value in element.attributes.items():
         if name == "id":

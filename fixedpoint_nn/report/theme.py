@@ -34,7 +34,7 @@ def saved(path: Path, label: str) -> list[Picture]:
         return [themed(Picture.of(path.read_bytes(), label))]
     except SvgError as error:
         raise ValueError(
-            f"{path} is no picture that a command left: {error}; delete it or run it again"
+            f"{path} is not a picture that a command wrote: {error}; delete it or run it again"
         ) from None
 
 

@@ -39,7 +39,7 @@ class Samples:
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y) or not len(self.x):
             raise ValueError(
-                f"{len(self.x)} inputs with {len(self.y)} targets are not samples; each needs one"
+                f"{len(self.x)} inputs with {len(self.y)} targets do not fit; each input needs one target"
             )
 
     def __len__(self) -> int:

@@ -22,6 +22,6 @@ def loss_for(labels: Array, shape: tuple[int, ...]) -> tuple[Loss, Array]:
     if labels.dtype.kind == "f" and boxes_fit(labels, shape):
         return grid_loss, labels
     raise ValueError(
-        f"labels of {labels.dtype} and shape {labels.shape} say no loss for outputs of shape {shape}; classes are "
+        f"labels of {labels.dtype} and shape {labels.shape} imply no loss for outputs of shape {shape}; classes are "
         f"whole numbers of shape {shape[:-1]}, targets floats of shape {shape}"
     )

@@ -98,7 +98,7 @@ def on_tape(outputs: Tensor | Array) -> Tensor:
 
 def _no_way_back(gradient: Array) -> None:
     raise TypeError(
-        "this loss was computed from an array, which leads gradients to no parameter; call the network with Tensor(x)"
+        "this loss was computed from an array, so no parameter gets a gradient; call the network with Tensor(x)"
     )
 
 

@@ -149,6 +149,7 @@ class Adam(Optimiser):
     moments: ClassVar[tuple[str, ...]] = ("mean", "square")
 
     def _move(self, w: Array, g: Array, state: Moments, t: Array, rate: float) -> None:
+        """Change w in place by one step of Adam for the gradient g; t is scratch memory."""
         m, s = state["mean"], state["square"]
         m *= self.beta1
         m += np.multiply(g, 1 - self.beta1, out=t)

@@ -21,7 +21,7 @@ def choose(
     With `top_k` only the largest logits are candidates.
     """
     if temperature < 0 or (top_k is not None and top_k < 1):
-        raise ValueError(f"temperature {temperature}, top_k {top_k} choose nothing; use at least 0 and 1")
+        raise ValueError(f"temperature is 0 or more and top_k 1 or more, not {temperature} and {top_k}")
     if temperature == 0 or top_k == 1:
         return np.asarray(logits.argmax(-1))
     scaled = logits.astype(np.float64) / temperature

@@ -15,7 +15,7 @@ from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.training.batches import padded
 from fixedpoint_nn.training.losses import cross_entropy
 from fixedpoint_nn.training.metrics import accuracy, outputs, perplexity
-from fixedpoint_nn.zoo.entry import Examples
+from fixedpoint_nn.zoo.entry import Examples, check_split
 
 WINDOW = 128
 
@@ -40,8 +40,7 @@ def play() -> data.Text:
 
 def encoded_words(words: data.Words, split: str) -> list[Array]:
     """The words of one split, each a one-dimensional array of ids."""
-    if split not in ("train", "dev", "test"):
-        raise ValueError(f"there is no split {split!r}; the words are split into train, dev and test")
+    check_split(split, "words are", ("train", "dev", "test"))
     return [words.vocabulary.encode(word) for word in getattr(words, split)]
 
 
@@ -52,8 +51,7 @@ def word_rows(words: data.Words, split: str) -> Examples:
 
 def text_windows(text: data.Text, split: str) -> Examples:
     """x, y (windows, characters): consecutive windows without overlap, and the next characters."""
-    if split not in ("train", "test"):
-        raise ValueError(f"there is no split {split!r}; the text is split into train and test")
+    check_split(split, "text is")
     ids: Array = getattr(text, split)
     whole = (len(ids) - 1) // WINDOW * WINDOW
     return ids[:whole].reshape(-1, WINDOW), ids[1 : whole + 1].reshape(-1, WINDOW)

@@ -23,7 +23,7 @@ from fixedpoint_nn.training.detection.grid import HEAD
 from fixedpoint_nn.training.metrics import outputs
 from fixedpoint_nn.training.optimisers import AdamW
 from fixedpoint_nn.training.schedules import cosine, warmup
-from fixedpoint_nn.zoo.entry import Bar, Entry, Examples, TrainingRecipe
+from fixedpoint_nn.zoo.entry import Bar, Entry, Examples, TrainingRecipe, check_split
 from fixedpoint_nn.zoo.resnet8 import block
 from fixedpoint_nn.zoo.scene_batches import SceneBatches
 
@@ -53,8 +53,7 @@ def build(
 @cache
 def scenes(split: str) -> Examples:
     """The scenes of one split, with their boxes; see `data.scenes`."""
-    if split not in ("train", "test"):
-        raise ValueError(f"there is no split {split!r}; the scenes are split into train and test")
+    check_split(split, "scenes are")
     found = data.scenes()[split == "test"]
     return found.x, found.y
 

@@ -16,6 +16,13 @@ from fixedpoint_nn.training.schedules import Schedule, constant
 Examples = tuple[Array, Array]
 
 
+def check_split(split: str, what: str, splits: tuple[str, ...] = ("train", "test")) -> None:
+    """Raise ValueError, naming what is split, unless there is such a split."""
+    if split not in splits:
+        *first, last = splits
+        raise ValueError(f"there is no split {split!r}; the {what} split into {', '.join(first)} and {last}")
+
+
 @dataclass(frozen=True)
 class Bar:
     """The result that a training must reach on held-out data: `figure` at most `value`, or at least with `at_least`."""

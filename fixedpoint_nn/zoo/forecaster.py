@@ -17,7 +17,7 @@ from fixedpoint_nn.training.losses import mean_squared_error
 from fixedpoint_nn.training.metrics import area_under_curve, loss_of, outputs
 from fixedpoint_nn.training.optimisers import Adam
 from fixedpoint_nn.training.schedules import cosine
-from fixedpoint_nn.zoo.entry import Bar, Entry, Examples, TrainingRecipe
+from fixedpoint_nn.zoo.entry import Bar, Entry, Examples, TrainingRecipe, check_split
 
 WARM_UP = 16  # readings, about one period
 
@@ -25,8 +25,7 @@ WARM_UP = 16  # readings, about one period
 @cache
 def readings(split: str) -> Examples:
     """Readings of healthy pumps x (n, length, 1), and the readings one step later, y."""
-    if split not in ("train", "test"):
-        raise ValueError(f"there is no split {split!r}; the readings are split into train and test")
+    check_split(split, "readings are")
     found = data.pump()[split == "test"]
     return found.x, found.y
 

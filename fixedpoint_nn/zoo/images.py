@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache
 
 from fixedpoint_nn import data
-from fixedpoint_nn.zoo.entry import Examples
+from fixedpoint_nn.zoo.entry import Examples, check_split
 
 
 @cache
@@ -23,7 +23,6 @@ def fashion_mnist(split: str) -> Examples:
 
 
 def _of(load: Callable[[], tuple[data.Examples, data.Examples]], split: str) -> Examples:
-    if split not in ("train", "test"):
-        raise ValueError(f"there is no split {split!r}; the images are split into train and test")
+    check_split(split, "images are")
     chosen = load()[split == "test"]
     return chosen.x, chosen.y

@@ -21,7 +21,7 @@ from fixedpoint_nn.training.losses import hinge
 from fixedpoint_nn.training.metrics import loss_of, outputs
 from fixedpoint_nn.training.optimisers import Nesterov
 from fixedpoint_nn.training.schedules import cosine, linear
-from fixedpoint_nn.zoo.entry import Bar, Entry, Examples, TrainingRecipe
+from fixedpoint_nn.zoo.entry import Bar, Entry, Examples, TrainingRecipe, check_split
 
 ACTIVATIONS = {"relu": ReLU, "tanh": Tanh}
 HIDDEN = 16
@@ -44,8 +44,7 @@ def build(seed: int = 0, activation: str = "relu", hidden: tuple[int, int] = (HI
 @cache
 def examples(split: str) -> Examples:
     """Points x (n, 2), and labels y (n,), -1 or 1."""
-    if split not in ("train", "test"):
-        raise ValueError(f"there is no split {split!r}; the moons are split into train and test")
+    check_split(split, "moons are")
     found = data.moons(200, noise=0.1)[split == "test"]
     return found.x, 2 * found.y - 1
 

@@ -73,7 +73,7 @@ def search(
     if trials is None and minutes is None:
         raise ValueError("a search needs an end: a number of trials, or of minutes")
     if jobs > 1 and isinstance(name, Entry):
-        raise ValueError(f"{jobs} jobs search networks of the zoo only; search {entry.name} with one")
+        raise ValueError(f"{jobs} jobs can search networks of the zoo only; search {entry.name} with one job")
     demand_known(entry, space)
     url = f"sqlite:///{Path(storage).resolve()}"
     demand_whole(Path(storage))
@@ -100,9 +100,7 @@ def found_in(study: Any, storage: str | os.PathLike[str]) -> Found:
     with readable(Path(storage)):
         found = _found(study)
     if found is None:
-        raise RuntimeError(
-            f"none of the trials in {storage} came to an end; give it more time, or lower the rates"
-        )
+        raise RuntimeError(f"none of the trials in {storage} finished; give it more time, or lower the rates")
     return found
 
 
@@ -146,6 +144,7 @@ def _work(
     tell: Tell | None = None,
     announce: Callable[[float], None] | None = None,
 ) -> None:
+    """Run trials in this process until the storage has enough of them, or the time is over."""
     optuna = _optuna()
     entry = zoo.entry(name)
     states = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
@@ -177,6 +176,7 @@ def _objective(
     limit: int | None,
     announce: Callable[[float], None] | None,
 ) -> float:
+    """Train with the settings of one trial; returns the loss on the samples held back from training."""
     optuna = _optuna()
     chosen = {name: axis.suggest(trial, name) for name, axis in space.items()}
     entry = as_settings(chosen).applied(entry)

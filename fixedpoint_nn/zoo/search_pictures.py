@@ -57,6 +57,7 @@ def losses_by_setting(found: Found, path: Path, title: str = "") -> None:
 
 
 def _panel(axes: Axes, found: Found, name: str) -> None:
+    """Plot the loss over one setting, with the best trial marked."""
     values: list[Any] = [settings[name] for settings, _ in found.trials]
     losses = [loss for _, loss in found.trials]
     if any(isinstance(value, str) for value in values):

@@ -82,9 +82,12 @@ class Settings:
         return replace(entry, build=partial(entry.build, **build), source=source, recipe=recipe)
 
     def _build_argument(self, entry: Entry, name: str) -> Any:
+        """The value of a setting as an argument of the network's `build`; raises ValueError if it takes none."""
         parameters = signature(entry.build).parameters
         if name not in parameters:
-            raise ValueError(f"{entry.name} takes no {name}; leave --{name} out (it takes {_taken(entry)})")
+            raise ValueError(
+                f"{entry.name} takes no {name}; leave --{name} out (it takes {_supported_options(entry)})"
+            )
         value, usual = getattr(self, name), parameters[name].default
         if name == "dropout":
             return value

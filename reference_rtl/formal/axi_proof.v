@@ -2,8 +2,8 @@
 // The rules of AXI4-Lite and AXI4-Stream that axi_engine must keep, whatever the masters, the sinks and the engine do
 // (`free_engine.v`), for all time: no output of this module is ever high.
 //
-// It begins with two clocks of reset, and may be reset again at any time. Of the masters nothing is assumed, not even
-// that they keep what they offer.
+// It begins with two clocks of reset, and may be reset again at any time. Nothing is assumed of the masters, not even
+// that they hold their requests.
 `default_nettype none
 module axi_proof (
     input  wire        clock,
@@ -25,19 +25,19 @@ module axi_proof (
     input  wire        in_valid,
     input  wire        out_ready,
 
-    // What is offered is withdrawn, or changes, before it is taken.
+    // A request or response is withdrawn, or changes, before it is accepted.
     output wire        write_response_changes,
     output wire        read_response_changes,
     output wire        stream_changes,
     // A response for which there was no request.
     output wire        response_to_no_write,
     output wire        response_to_no_read,
-    // A request that is taken, and has no answer 8 clocks later though its answers are taken at once.
+    // An accepted request without a response after 8 clocks, although responses are accepted at once.
     output wire        write_unanswered,
     output wire        read_unanswered,
-    // Something is offered in a reset, after its first clock.
+    // A valid signal during a reset, after its first clock.
     output wire        offered_in_reset,
-    // A beat of the input is taken that no command has asked for.
+    // A beat of the input is accepted without a command.
     output wire        beat_from_nothing
 );
     reg [1:0] age;
@@ -65,7 +65,7 @@ module axi_proof (
         .m_axis_tvalid(out_valid), .m_axis_tready(out_ready), .irq(irq)
     );
 
-    // What was offered and not taken in the last clock.
+    // What was valid and not accepted in the last clock.
     reg b_waits, r_waits, out_waits, reset_before;
     reg [1:0] b_was;
     reg [33:0] r_was;
@@ -86,7 +86,7 @@ module axi_proof (
     assign offered_in_reset = reset_before && resetting
         && (awready || wready || arready || bvalid || rvalid || in_ready || out_valid || irq);
 
-    // Requests that are taken and not answered; so many that a mistake could be seen.
+    // Accepted requests without a response, counted beyond what a correct module allows.
     reg [2:0] addresses, contents, reads;
     reg [3:0] write_clocks, read_clocks;
     initial {addresses, contents, reads, write_clocks, read_clocks} = 17'd0;
@@ -100,7 +100,7 @@ module axi_proof (
             addresses <= addresses + (awvalid && awready) - b_taken;
             contents <= contents + (wvalid && wready) - b_taken;
             reads <= reads + (arvalid && arready) - r_taken;
-            // A read of the activation memory may hold a write up, and an answer that is not taken its successors.
+            // A read of the activation memory may delay a write, and a response that is not accepted the ones after it.
             write_clocks <= write_waits && bready && rready ? write_clocks + 4'd1 : 4'd0;
             read_clocks <= read_waits && rready && bready ? read_clocks + 4'd1 : 4'd0;
         end
@@ -111,7 +111,7 @@ module axi_proof (
     assign write_unanswered = write_clocks == 4'd8 || addresses > 3'd2 || contents > 3'd2;
     assign read_unanswered = read_clocks == 4'd8 || reads > 3'd2;
 
-    // Between a reset and the first write to CONTROL no word is taken.
+    // Between a reset and the first write to CONTROL no word is accepted.
     reg commanded;
     initial commanded = 1'b0;
     always @(posedge clock) commanded <= !resetting && (commanded || addresses != 3'd0 && contents != 3'd0);

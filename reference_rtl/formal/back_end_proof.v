@@ -8,8 +8,8 @@
 // With DRAIN above 1 that is the row of parameters, and the first result, of each clock.
 //
 // The two are used as the engine does (`loop_nest_proof`, and `settings_collide` of `control_proof`): a tile comes when
-// the last one has left, a configuration when nothing is under way, and the settings stay until the next one.
-// With FROM_CONFIGURE the first clock is a configuration; without, all registers begin with anything, and what held in
+// the last one has left, a configuration when the back end is idle, and the settings are held until the next one.
+// With FROM_CONFIGURE the first clock is a configuration; without, all registers begin in any state, and what held in
 // every clock so far must hold in this one.
 `default_nettype none
 module back_end_proof #(
@@ -50,7 +50,7 @@ module back_end_proof #(
     initial later = 1'b0;
     always @(posedge clock) later <= 1'b1;
 
-    // Channels of the tile that are still to come; the words on their way.
+    // Channels of the tile that are still to come; the words in the pipeline.
     localparam C = CHANNEL_WIDTH;
     reg [8:0] remaining;
     reg this_pixel_ends, valid_1, valid_2, valid_3, ends_1, ends_2, ends_3;
@@ -97,7 +97,7 @@ module back_end_proof #(
         .table_words(table_words), .result_valid(result_valid), .result_address(result_address), .results()
     );
 
-    // What the addresses must be.
+    // The specified addresses.
     reg [A-1:0] channel, expected;
     wire [A-1:0] step = ends_3 ? output_gap + last_now + 1'b1 : DRAIN;
     always @(posedge clock) begin
@@ -125,7 +125,7 @@ module back_end_proof #(
         end
     end
 
-    // Relations between the registers of the two sides; yosys joins these names when it flattens.
+    // Relations between the registers of module and specification; yosys merges these names when it flattens.
     (* hierconn *) wire         \u_drain.draining , \u_drain.last_tile ;
     (* hierconn *) wire [C-1:0] \u_drain.left ;
     (* hierconn *) wire [DRAIN-1:0] \u_write_back.valid_1 , \u_write_back.valid_2 ;
@@ -146,7 +146,7 @@ module back_end_proof #(
                                       : \u_write_back.next_address != next) ||
         valid_3 && result_address != expected;
     wire mask_wrong = !configure_now && \u_write_back.mask != ~({A{1'b1}} << kept_bits);
-    // The first values of registers, which they lose where yosys joins their names.
+    // The initial values of registers, which they lose where yosys merges their names.
     wire fresh = ! \u_drain.draining && ~| \u_write_back.valid_1 && ~| \u_write_back.valid_2 && ~|result_valid &&
         ! \u_write_back.starting ;
     reg trusted;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the control of the whole engine must never do, with memories that answer anything (`free_memories.v`): for every
+// What the control of the engine must never do, with memories that return any value (`free_memories.v`): for every
 // program, all data, any length. The claims are outputs that must never be high.
 //
 // The engine is the narrowest there is, because no claim is about values of words. It is configured idle, gets three
@@ -23,7 +23,7 @@ module control_proof #(
 
     // busy and done at once.
     output wire        busy_and_done,
-    // After Halt, or after a reset: a write that is not the host's, or one that was on its way.
+    // After Halt, or after a reset: a write that is not the host's, or one that was in the pipeline.
     output wire        write_after_halt,
     output wire        result_after_halt,
     output wire        result_after_reset,
@@ -47,7 +47,7 @@ module control_proof #(
     (* hierconn *) wire \u_engine.u_sequencer.execute , \u_engine.u_sequencer.write_register ;
     (* hierconn *) wire [31:0] \u_engine.program_word ;
 
-    // Names of the engine, which yosys joins when it flattens; a register among them would lose its first value.
+    // Names of the engine, which yosys merges when it flattens; a register among them would lose its initial value.
     wire busy, done;
     reg idle_at_first;
     reg [2:0] age;
@@ -57,7 +57,7 @@ module control_proof #(
         age <= {age[1:0], 1'b1};
         if (!age[0]) idle_at_first <= \u_engine.idle && !busy;
     end
-    // What the assembler guarantees: a last tile of no more channels than lanes. Of other programs nothing is claimed
+    // What the assembler guarantees: a last tile of no more channels than lanes. Nothing is claimed of other programs
     // from there on.
     reg illegal;
     initial illegal = 1'b0;
@@ -79,7 +79,7 @@ module control_proof #(
 
     assign busy_and_done = begun && busy && done;
     assign write_after_halt = begun && !busy && | \u_engine.write && !host_write;
-    // After Halt, asked without RESETS. A reset leaves nothing under way, as at the very first.
+    // After Halt, checked without RESETS. After a reset the engine is idle, as after the first one.
     reg reset_before;
     always @(posedge clock) reset_before <= reset_now;
     assign result_after_halt = begun && !RESETS && !busy && ( | \u_engine.result_valid || \u_engine.access_write );
@@ -88,7 +88,7 @@ module control_proof #(
     assign accesses_collide = begun &&
         ( \u_engine.access_write && | \u_engine.result_valid || \u_engine.loading && \u_engine.mac );
     // `drained` is when a run's first tile may end, and with it the settings change.
-    // A configuration that a reset has met still passes for two clocks; nothing goes with it.
+    // A configuration that coincides with a reset is still visible for two clocks, without effect.
     reg [2:0] recently_reset;
     always @(posedge clock) recently_reset <= {recently_reset[1:0], reset_now};
     assign settings_collide = begun && recently_reset == 3'b0 &&
@@ -96,7 +96,7 @@ module control_proof #(
           ( \u_engine.u_drain.active || \u_engine.requantizers[0].u_requantize.active ||
             \u_engine.u_write_back.active ));
 
-    // The program's words, read a second time: how many are still to come of which instruction.
+    // A second decoder of the program's words: the current instruction, and how many of its words are still to come.
     reg [4:0] left;
     reg [2:0] operation;
     wire [2:0] opcode = \u_engine.program_word [30:28];

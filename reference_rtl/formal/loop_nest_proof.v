@@ -5,7 +5,7 @@
 //   violated_later   an output of the stages 2 to 5 is wrong
 //
 // With FROM_RESET the first six clocks are a reset, and both are watched from then on. Without, all registers begin
-// with anything: if stage 0 was right in every clock so far, it must be so in this one, and after five clocks the later
+// in any state: if stage 0 was right in every clock so far, it must be so in this one, and after five clocks the later
 // stages too. Both questions answered for two, and for six clocks, are a proof for all time (tests/proof/formal.py).
 `include "fields.vh"
 `default_nettype none
@@ -41,7 +41,7 @@ module loop_nest_proof #(
     always @(posedge clock) age <= {age[4:0], 1'b1};
     wire reset_now = reset || FROM_RESET && !age[5];
 
-    // What the assembler makes of strides and counts: a loop of one step has walked nothing; the number of paired
+    // What the assembler computes from strides and counts: a loop of one step has no distance; the number of paired
     // steps is even.
     wire paired_run = fields[`RUN_PAIRED];
     wire [A-1:0] walk_0 = fields[`RUN_CHANNEL_COUNT +: 16] == 0 && !paired_run ? {A{1'b0}} : walks[0*A +: A];
@@ -100,12 +100,12 @@ module loop_nest_proof #(
         .tap_fits(tap_fits), .first(first), .tile_end(tile_end), .pixel_end(pixel_end), .channels(channels)
     );
 
-    // Of a run whose distances are not those of its strides and counts, no address is claimed.
+    // No address is claimed of a run whose distances are not those of its strides and counts.
     reg inconsistent_before;
     always @(posedge clock) inconsistent_before <= !reset_now && !spec_take && (inconsistent_before || !consistent);
     wire inconsistent = inconsistent_before || !consistent;
 
-    // Relations between the registers of the two; yosys joins these names when it flattens.
+    // Relations between the registers of the two; yosys merges these names when it flattens.
     (* hierconn *) wire [1:0]     \u_loop_nest.state ;
     (* hierconn *) wire           \u_loop_nest.channel_end , \u_loop_nest.kx_last , \u_loop_nest.ky_last ,
         \u_loop_nest.pixel_end , \u_loop_nest.x_last , \u_loop_nest.y_last ;
@@ -165,7 +165,7 @@ module loop_nest_proof #(
         run[`RUN_TILE_JUMP +: A] != \u_spec.stride [3*A +: A] - after_2 ||
         run[`RUN_X_JUMP +: A] != \u_spec.stride [4*A +: A] - after_3 ||
         run[`RUN_Y_JUMP +: A] != \u_spec.stride [5*A +: A] - after_4;
-    // Where the first lanes had their turn, the second ones have theirs.
+    // After the first lanes have multiplied, the second ones do.
     (* hierconn *) wire \u_loop_nest.in_turns.first_done ;
     wire turns_differ = PACK > 1 &&
         ( \u_loop_nest.in_turns.first_done != \u_spec.first_done || \u_spec.first_done && !spec_mac );
@@ -191,7 +191,7 @@ module loop_nest_proof #(
     wire [C+11:0] step = {shown, load, fire_second, padded, tap_fits, first, issue && tile_end, pixel_end, channels,
                         spec_run[`RUN_VECTOR], paired, spec_run[`RUN_MAXIMUM], spec_run[`RUN_MODELLED]};
     reg [C+11:0] step_1, step_2, step_3, step_4, step_5;
-    // Multiplications and ends of tiles that are on their way are forgotten in a reset.
+    // A reset discards multiplications and ends of tiles in the pipeline.
     wire [C+11:0] effects = reset_now ? {12'b001000100000, {C{1'b0}}} : {(C+12){1'b0}};
     always @(posedge clock)
         {step_1, step_2, step_3, step_4, step_5} <= {step, step_1, step_2, step_3, step_4} & ~{5{effects}};

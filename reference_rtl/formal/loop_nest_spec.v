@@ -8,7 +8,7 @@
 //
 // The module is given jumps, this one strides; `walked_i` stands for stride_i * (count_i - 1). No proof has to
 // multiply: `consistent` says that each distance has that value at its last index, which it has if the assembler
-// multiplied rightly.
+// multiplied correctly.
 `include "fields.vh"
 `default_nettype none
 module loop_nest_spec #(

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// What is claimed about `multiply`, in two parts that together say: two clocks after in_valid it shows a * b, whatever
-// came before and comes after.
+// What is claimed about `multiply`, in two parts that together say: two clocks after in_valid it shows a * b, for
+// any inputs before and after.
 //
 //   multiply_combinational   the module's combinational form (`transparent.v`: registers are wires) = a * b
 //   multiply_pipelined       the module from any state, after two clocks = its own combinational form
 //
-// `violated` must never be high. tests/proof/formal.py asks.
+// `violated` must never be high; tests/proof/formal.py proves it.
 `default_nettype none
 module multiply_combinational #(
     // Bits of the factors.

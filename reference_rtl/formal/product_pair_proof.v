@@ -3,7 +3,7 @@
 // operand, or that of the one whose turn it is, whose neighbour's factor is 0.
 //
 // In turns a factor may have all bits; with both it is a weight. `violated` must never be high. tests/proof/formal.py
-// asks.
+// proves it.
 `default_nettype none
 module product_pair_proof #(
     // Bits of an activation word and of a weight.

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // What is claimed about `requantize`, in two parts that together say: four clocks after a word with `in_valid`, the
-// module shows what `requantize_spec` says of it, whatever came before and comes after, while the settings stand still.
+// module shows what `requantize_spec` computes, for any inputs before and after, while the settings do not change.
 //
 //   requantize_combinational   the module's combinational form (`transparent.v`: registers are wires) = specification
 //   requantize_pipelined       the module from any state, after four clocks = its own combinational form
 //
-// With MULTIPLIER_WIDTH these are seven clocks, and FREE_PRODUCT asks the first question with `free_product.v` in the
-// place of the multiplier: the module's product may be anything, and the specification is asked about the same one.
+// With MULTIPLIER_WIDTH these are seven clocks, and FREE_PRODUCT proves the first part with `free_product.v` in the
+// place of the multiplier: the module's product may be any value, and the specification uses the same one.
 //
-// `violated` must never be high. tests/proof/formal.py asks.
+// `violated` must never be high; tests/proof/formal.py proves it.
 `default_nettype none
 module requantize_combinational #(
     // Bits of the sum.

@@ -2,7 +2,7 @@
 // What `requantize` must compute, written a second time and differently: as one combinational formula.
 //
 // Rounding is an addend before a floor (never floor plus a predicate), overflow a comparison with the two ends of
-// the format as numbers (never a test of sign bits). tests/proof/formal.py shows the
+// the format as numbers (never a test of sign bits). tests/proof/formal.py proves the
 // module equal to this for all inputs.
 `default_nettype none
 module requantize_spec #(

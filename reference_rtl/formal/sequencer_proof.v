@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The sequencer against the instruction set, with any constant program of WORDS words in the memory's place.
 //
-// A second reading of the program, word by word as the sequencer takes them, says what must be: `place` is where the
+// A second decoder, which takes the program's words as the sequencer does, specifies the outputs: `place` is where the
 // word stands in the program, so no word is ever decoded that the program does not reach; `value` are the registers;
-// `wanted` is the description of a run (its words come in from above). When a word is taken is the sequencer's affair
-// (and the benches'), not this proof's.
+// `wanted` is the description of a run (its words come in from above). This proof leaves open when a word is
+// taken; the benches check it.
 //
-// With FROM_RESET the first two clocks are a reset; without, all registers begin with anything, and what held in every
-// clock so far must hold in this one. Of a program that names register 0 in Set, Add, Loop or Load nothing is claimed
-// from there on.
+// With FROM_RESET the first two clocks are a reset; without, all registers begin in any state, and what held in every
+// clock so far must hold in this one. Nothing is claimed of a program that names register 0 in Set, Add, Loop or
+// Load, from there on.
 `include "fields.vh"
 `default_nettype none
 module sequencer_proof #(
@@ -60,7 +60,7 @@ module sequencer_proof #(
         .access_address(access_address), .loading(loading), .access_write(access_write), .access_best(access_best),
         .loaded(loaded)
     );
-    // Names of the sequencer, which yosys joins when it flattens.
+    // Names of the sequencer, which yosys merges when it flattens.
     (* hierconn *) wire \u_sequencer.execute , \u_sequencer.fetched , \u_sequencer.valid , \u_sequencer.equal ;
     (* hierconn *) wire [4:0] \u_sequencer.left , \u_sequencer.shift , \u_sequencer.doublings ;
     (* hierconn *) wire [2:0] \u_sequencer.operation , \u_sequencer.target_register , \u_sequencer.wait_load ;
@@ -69,7 +69,7 @@ module sequencer_proof #(
     (* hierconn *) wire [A-1:0] \u_sequencer.registers[5] , \u_sequencer.registers[6] , \u_sequencer.registers[7] ;
     wire taken = \u_sequencer.execute ;
 
-    // The second reading. Words are numbered within their instruction.
+    // The second decoder. Words are numbered within their instruction.
     reg [A-1:0] place;
     reg [4:0] number;
     reg [2:0] kind, target;
@@ -150,7 +150,7 @@ module sequencer_proof #(
                        \u_sequencer.registers[4] , \u_sequencer.registers[3] , \u_sequencer.registers[2] ,
                        \u_sequencer.registers[1] , {A{1'b0}}};
         end
-        // A reset may fall into a Load.
+        // A reset may occur during a Load.
         if ((settled || !FROM_RESET) && (reset_now || start) && loading) illegal <= 1'b1;
     end
 

@@ -42,7 +42,7 @@ module activation_memory_tb;
                 write_data[word*WIDTH +: WIDTH] = $random;
             end
             read_row_address = ($random & 3) == 0 ? write_row_address : $unsigned($random) % ROWS;
-            // Words that begin in the last row may end behind the memory, and are not looked at.
+            // Words that begin in the last row may end beyond the memory, and are not compared.
             read_place = LANES > 1 ? $random : 0;
             read_whole = READ == 1 || ($random & 1) || read_row_address == ROWS - 1;
             words_2 = words_1;

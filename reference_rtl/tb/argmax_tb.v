@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Compares argmax.v with rows {clear before this word, word, index so far, best so far} of +vectors=F; +count=N rows.
-// Words come DRAIN at a time, or fewer; what is found is compared at the last of them.
+// Words come DRAIN at a time, or fewer; the result is compared at the last of them.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
 module argmax_tb;
@@ -44,7 +44,7 @@ module argmax_tb;
             if (clear) @(negedge clock);
             clear = 1'b0;
             wanted = 1 + $unsigned($random) % DRAIN;
-            words = {DRAIN{$random}};  // those that are not there hold anything
+            words = {DRAIN{$random}};  // absent words hold random bits
             again = 1'b1;
             for (place = 0; place < wanted && again; place = place + 1) begin
                 {clear_first, word, index_due, best_due} = row;

@@ -2,9 +2,9 @@
 // Runs one network through axi_engine: loads the memories by AXI4-Lite, streams vectors in and out; random pauses.
 //
 // Plusargs as in engine_tb.v (images, inputs, expected, vectors, addresses and words); +seed=N also seeds the pauses,
-// +calm=1 makes none; after +patience=N clocks in which nothing moves (default: 400000) it gives up.
+// +calm=1 makes none; the bench fails after +patience=N clocks without progress (default: 400000).
 // The activation image is streamed in before the vectors, with beats that keep no byte between its words; the
-// interrupt must follow what happens, and what is refused must be refused. Ends with
+// interrupt must follow the events, and illegal accesses must be refused. Ends with
 // "PASS: N vectors, W words, C cycles" or "FAIL: ..." and status 1.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `include "axi_registers.vh"
@@ -148,7 +148,7 @@ module axi_engine_tb;
         end
     endtask
 
-    // A word, now and then after a beat that keeps no byte.
+    // A word, sometimes after a beat that keeps no byte.
     task send(input [STREAM_WIDTH-1:0] what, input is_last);
         begin
             pause;
@@ -183,7 +183,7 @@ module axi_engine_tb;
         end
     endtask
 
-    // Registers that keep what is written, byte by byte, and say it; all the others say what they are built with.
+    // Writable registers are written byte by byte and read back; the others return the engine's parameters.
     reg [7:0] place_of [0:10];
     reg [31:0] kept [0:10], bits_of [0:10];
     reg [31:0] mask;
@@ -286,7 +286,7 @@ module axi_engine_tb;
                 end
             wait_rest;
         end
-        // The first word by its address, whichever way it came.
+        // The first word is read by its address.
         if (words > 0) begin
             write_register(`AXI_WORD_ADDRESS, 0);
             read_register(`AXI_WORD_DATA);
@@ -350,7 +350,7 @@ module axi_engine_tb;
                     #1;
                 end
                 held = out_data;
-                // What is offered must stand until it is taken.
+                // An offered beat must not change until it is accepted.
                 if (calm == 0 && ($random(pauses) & 1) != 0) begin
                     out_ready = 1'b0;
                     @(negedge clock);
@@ -392,7 +392,7 @@ module axi_engine_tb;
         $finish;
     end
 
-    // Reads of STATUS are no progress.
+    // Reads of STATUS do not count as progress.
     integer still = 0, patience;
     initial if (!$value$plusargs("patience=%d", patience)) patience = 400000;
     always @(posedge clock) begin

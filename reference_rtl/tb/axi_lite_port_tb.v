@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // axi_lite_port.v against counts and arrays: requests at random on all channels, pauses everywhere, and resets.
 //
-// Every request must be answered once, in order, with the registers' own answer; nothing that is offered may be
-// withdrawn or change before it is taken, and there must be no answer without a request.
+// Every request must be answered once, in order, with the registers' response; no offered request or response may be
+// withdrawn or change before it is accepted, and there must be no response without a request.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
 module axi_lite_port_tb;
@@ -37,7 +37,7 @@ module axi_lite_port_tb;
         .read_hold(read_hold), .read_refused(read_refused), .read_data(read_data)
     );
 
-    // What was asked, by its number modulo 16, and how much of each kind there was.
+    // The requests, by their number modulo 16, and the count of each kind.
     reg [7:0] addresses [0:15], questions [0:15];
     reg [35:0] contents [0:15];
     integer asked_address, asked_data, done_writes, answered_writes, asked_reads, done_reads, answered_reads;
@@ -70,7 +70,7 @@ module axi_lite_port_tb;
                     $fatal(1, "FAIL: clock %0d: something is offered in a reset", number);
             end
             reset_n = 1'b1;
-            // A master keeps what it offers until it is taken.
+            // A master holds a request until it is accepted.
             if (!awvalid && ($random & 3) != 0) {awvalid, awaddr} = {1'b1, 8'd0} | ($random & 255);
             if (!wvalid && ($random & 3) != 0) begin
                 wvalid = 1'b1;
@@ -94,7 +94,7 @@ module axi_lite_port_tb;
             r_taken = rvalid && rready;
             did_write = write;
             did_read = read;
-            // No output follows a master's input in the same clock.
+            // No output depends on a master's input in the same clock.
             before = {awready, wready, bvalid, bresp, arready, rvalid, rresp, rdata};
             {awvalid, wvalid, bready, arvalid, rready} = ~{awvalid, wvalid, bready, arvalid, rready};
             #1;

@@ -26,7 +26,7 @@ module drain_tb;
         .out_valid(out_valid), .out_pixel_end(out_pixel_end), .sums(sums), .wrapped(wrapped)
     );
 
-    // What is due, in order: of each sum {sum, wrapped, the tile ends, pixel_end, row of parameters}.
+    // The expected results, in order: of each sum {sum, wrapped, the tile ends, pixel_end, row of parameters}.
     reg [WIDTH+ADDRESS+2:0] due [0:LANES*TILES-1];
     reg [WIDTH+ADDRESS+2:0] now;
     reg [ADDRESS-1:0] address, address_1, address_2;

@@ -3,7 +3,7 @@
 // and compares the output.
 //
 // Plusargs. Files are read by $readmemh or as hexadecimal words, one per line; counts are mandatory, so that a short
-// file is noticed:
+// file is detected:
 //   +program=F +program_words=N   +weights=F +weights_words=N   +parameters=F +parameters_words=N
 //   +tables=F +tables_words=N     +activations=F +activations_words=N  (rows)      an image of 0 words needs no file
 //   +inputs=F    words of all vectors         +input_address=A +input_words=N [+input_run=R +input_stride=S]
@@ -21,6 +21,7 @@
 //   [+results=F] writes every output word, and after each vector a line
 //                "# vector cycles mac_cycles saturations accumulator_overflow argmax stalls"
 //   [+trace=F]   writes "vector cycle address data" for every word that the engine writes
+//   [+live=1]    the trace holds the words of the output only, and each is in the file as soon as it is written
 //   [+vcd=F]     waveforms
 //   those of tb/weight_source.v, if weights come from outside
 // Words of a vector go to consecutive addresses, in runs of R words whose starts are S apart.
@@ -63,12 +64,12 @@ module engine_tb;
     // Memories that are kept in copies or banks are loaded through the ports.
     localparam COPIES = DRAIN > 1 || WORDS > 1 || LANES > 64;
     localparam NAME_BITS = 8 * 1024;
-    // From a change of address until its word is seen.
+    // The latency from a change of address until its word is read.
     localparam READ_CLOCKS = 3;
-    // What the bench is at; everything it drives changes with the clock, as everything in the engine does.
+    // The state of the bench; all signals that it drives change with the clock, as those of the engine do.
     localparam [2:0] RESET = 3'd0, WRITE = 3'd1, START = 3'd2, WAIT = 3'd3, RUN = 3'd4, READ = 3'd5, LOAD = 3'd6,
         STOP = 3'd7;
-    // Clocks in which a disturbing host leaves its ports unused before a start.
+    // Clocks before a start in which a disturbing host does not use its ports.
     localparam HOST_IDLE_CLOCKS = 64;
     localparam ROW_WIDTH = DRAIN * (MULTIPLIER_WIDTH + 6 + BIAS_WIDTH);
     localparam PARAMETER_WIDTH = ROW_WIDTH > 32 ? ROW_WIDTH : 32;
@@ -135,14 +136,14 @@ module engine_tb;
     reg [NAME_BITS-1:0] name;
     integer words, place, vector, vectors, element, status, pause;
     integer input_address, input_words, input_run, input_stride;
-    integer output_address, output_words, output_run, output_stride;
+    integer output_address, output_words, output_run, output_stride, output_last;
     integer inputs, expected, results, trace, expected_status;
     integer compared, first_seed, interrupt, clocks;
     // Images that are loaded through the ports: their files and words, and the number of the one that is being loaded.
     integer files [0:4], counts [0:4], image, lane;
     reg through_port, backwards;
     wire [1:0] load_index = backwards ? ~image[1:0] : image[1:0];
-    // 0: to be ended anywhere, 1: to be ended while its first results are under way, 2: to be run to its end.
+    // 0: to be ended anywhere, 1: to be ended before its first results are written, 2: to be run to its end.
     integer attempt;
     reg [LANES*ACTIVATION_WIDTH-1:0] row;
     reg [LOAD_WIDTH-1:0] wide;
@@ -150,7 +151,7 @@ module engine_tb;
     reg signed [ACTIVATION_WIDTH-1:0] held [0:ACTIVATION_DEPTH-1];
     reg [31:0] total_cycles;
     reg signed [ACTIVATION_WIDTH-1:0] value;
-    reg checking, tracing;
+    reg checking, tracing, live;
     reg [31:0] limit;
     reg [2:0] phase;
 
@@ -249,6 +250,8 @@ module engine_tb;
         if (!$value$plusargs("output_address=%d", output_address)) demand("output_address");
         if (!$value$plusargs("output_run=%d", output_run)) output_run = output_words;
         if (!$value$plusargs("output_stride=%d", output_stride)) output_stride = output_run;
+        output_last = output_address + (output_words - 1) / output_run * output_stride
+                      + (output_words - 1) % output_run;
         if (!$value$plusargs("limit=%d", limit)) limit = 32'hFFFFFFFF;
         if (!$value$plusargs("seed=%d", first_seed)) first_seed = 1;
         if (input_words > 0) begin
@@ -275,6 +278,7 @@ module engine_tb;
             if (trace == 0) $fatal(1, "FAIL: the trace cannot be written");
             tracing = 1'b1;
         end
+        if (!$value$plusargs("live=%b", live)) live = 1'b0;
 
         phase = RESET;
         pause = 4;
@@ -282,7 +286,7 @@ module engine_tb;
 
     always @(posedge clock)
         case (phase)
-            // Nearly every clock of a simulation.
+            // This branch runs in nearly every clock of a simulation.
             RUN: if (!done) begin
                 clocks = clocks + 1;
                 if (clocks > limit) $fatal(1, "FAIL: vector %0d is not done after %0d cycles", vector, limit);
@@ -418,7 +422,7 @@ module engine_tb;
             default: $fatal(1, "FAIL: the bench is in a state that does not exist");
         endcase
 
-    // The clock in which a vector is done, and what the status registers say then.
+    // The clock in which a vector is done, and the status registers in that clock.
     task compare_status;
         begin
             if (clocks !== status_due[0] || busy !== 1'b0)
@@ -517,8 +521,14 @@ module engine_tb;
         if (tracing)
             if (busy && |u_engine.write)
                 for (written = 0; written < DRAIN; written = written + 1)
-                    if (u_engine.write[written])
-                        $fdisplay(trace, "%0d %0d %0d %h", vector, cycles + 1, u_engine.write_address + written,
-                                  u_engine.write_data[written*ACTIVATION_WIDTH +: ACTIVATION_WIDTH]);
+                    if (u_engine.write[written]) trace_word(u_engine.write_address + written,
+                                                            u_engine.write_data[written*ACTIVATION_WIDTH +: ACTIVATION_WIDTH]);
+
+    task trace_word(input integer address, input [ACTIVATION_WIDTH-1:0] data);
+        if (!live || (address >= output_address && address <= output_last)) begin
+            $fdisplay(trace, "%0d %0d %0d %h", vector, cycles + 1, address, data);
+            if (live) $fflush(trace);
+        end
+    endtask
 endmodule
 `default_nettype wire

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// group_sum.v against sums in a loop: random totals, any number of groups; sums stand until the next tile is complete.
+// group_sum.v against sums in a loop: random totals, any number of groups; sums are held until the next tile ends.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
 module group_sum_tb;

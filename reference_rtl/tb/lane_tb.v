@@ -7,7 +7,7 @@ module lane_tb;
     reg clock = 1'b0;
     always #5 clock = ~clock;
 
-    // The step of stage 2 and what follows it down the pipeline.
+    // The step of stage 2, and its signals in the later stages.
     reg load, vector, paired, padded, maximum, fire, first, modelled, complete;
     reg fire_3, first_3, maximum_3, modelled_3, complete_3;
     reg fire_4, maximum_4, replace_4, modelled_4, complete_4, complete_5;
@@ -26,7 +26,7 @@ module lane_tb;
         .total(total), .clipped(clipped)
     );
 
-    // The slow path also for steps that do not need it, which must make no difference.
+    // The slow path is also taken by steps that do not need it; the results must be the same.
     reg forced_slow_path = 1'b0;
 
     always @(posedge clock) begin
@@ -37,7 +37,7 @@ module lane_tb;
         complete_5 <= complete_4;
     end
 
-    // Totals due, oldest first.
+    // The expected totals, oldest first.
     integer due [0:TILES-1];
     integer wanted, checked, tile, tap, taps, sum, operand, multiplier, best;
     reg was_complete, any_clipped, clip_due;

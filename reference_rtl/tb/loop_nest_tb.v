@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // loop_nest.v against six nested loops: addresses, first and last steps, padding and spacing of random runs. Then runs
-// that a reset of one clock ends anywhere, after which nothing is left of them.
+// that a reset of one clock ends in any state; no signal of them may follow.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `include "fields.vh"
 `default_nettype none
@@ -39,12 +39,12 @@ module loop_nest_tb;
         .complete_5(complete_5), .channels_5(channels_5), .pixel_end_5(pixel_end_5)
     );
 
-    // What a step must show: {barrier's first step, address, weight address, padded, first tap, end of tile, its
+    // The outputs of a step: {barrier's first step, address, weight address, padded, first tap, end of tile, its
     // channels, pixel ends}.
     localparam STEP = ADDRESS + ADDRESS + 6 + CHANNEL_WIDTH;
     reg [STEP-1:0] due [0:262143];
     reg [STEP-1:0] now;
-    // What goes with it to the memory's words: {padding, groups, every second}; and to the sums: groups that are added.
+    // Those for the words of the memory: {padding, groups, every second}; and to the sums: groups that are added.
     localparam PAIR = WORDS + 4;
     reg [PAIR-1:0] words_due [0:262143];
     reg [PAIR-1:0] words_0, words_1, words_2;
@@ -61,7 +61,7 @@ module loop_nest_tb;
     integer n [0:5];
     integer jump [0:5];
     integer i [0:5];
-    integer at_0, at_1, at_2, at_3, at_4, at_5;  // Icarus cannot count in an array
+    integer at_0, at_1, at_2, at_3, at_4, at_5;  // Icarus cannot increment an element of an array
     integer at, weight, base, weight_base, x0, y0, sx, sy, wx, wy, level, px, py;
     reg per_tile, bounded, barrier, tile_ends, pixel_ends, new_run, padded;
     reg [CHANNEL_WIDTH-1:0] last, channels;
@@ -89,7 +89,7 @@ module loop_nest_tb;
             skip = $random;
             early = WORDS > 1 ? $unsigned($random) % 40 : 0;
             last = $unsigned($random) % (LANES >> joined);
-            description = {20{$random}};  // unused bits hold anything
+            description = {20{$random}};  // unused bits are random
             if (WORDS > 1) begin
                 description[`RUN_GROUPS +: 3] = groups;
                 description[`RUN_JOINED] = joined != 0;
@@ -181,7 +181,7 @@ module loop_nest_tb;
         address_before = address;
     end
 
-    // Stage 0 is observed through `mac`; what is due with a step is known one stage later.
+    // Stage 0 is observed through `mac`; the expected outputs of a step are known one stage later.
     reg mac_1, first_of_run, tile_first;
     reg [STEP-1:0] step_1;
     always @(negedge clock) begin
@@ -239,7 +239,7 @@ module loop_nest_tb;
         while (!idle) @(negedge clock);
         if (checked != wanted) $fatal(1, "FAIL: %0d of %0d steps", checked, wanted);
         for (number = 0; number < RESETS; number = number + 1) begin
-            // A run that is ended, and one that follows at once.
+            // A run that a reset ends, and one that follows immediately.
             describe;
             offered = 1'b1;
             @(posedge clock);

@@ -62,7 +62,7 @@ module multiply_tb;
         end
         repeat (2) check;
         if (compared != count) $fatal(1, "FAIL: %0d of %0d vectors came out", compared, count);
-        // A reset discards what is under way.
+        // A reset discards products in the pipeline.
         in_valid = 1'b1;
         @(negedge clock);
         in_valid = 1'b0;

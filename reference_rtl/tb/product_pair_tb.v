@@ -23,7 +23,7 @@ module product_pair_tb;
 
     integer checked, word, kind, turn, bits;
 
-    // The ends of a number of so many bits, -1, 0, 1, and others at random.
+    // The lowest and highest number of this width, -1, 0, 1, and random ones.
     function integer factor(input integer which, input integer width);
         case (which)
             0: factor = -(1 << (width - 1));
@@ -40,7 +40,7 @@ module product_pair_tb;
         for (word = -HALF; word < HALF; word = word + 1)
             for (kind = 0; kind < 25 + RANDOM; kind = kind + 1)
                 for (turn = 0; turn < 3; turn = turn + 1) begin
-                    // Both, the first lane, the second lane; in its turn a lane's factor may be an activation.
+                    // Both lanes, the first, or the second; alone, a lane's factor may be an activation.
                     bits = turn == 0 ? WEIGHT : FACTOR;
                     factor_0 = turn == 2 ? 0 : factor(kind < 25 ? kind % 5 : 5, bits);
                     factor_1 = turn == 1 ? 0 : factor(kind < 25 ? kind / 5 : 5, bits);
@@ -49,7 +49,7 @@ module product_pair_tb;
                     second = turn == 2;
                     @(posedge clock);
                     #1 both = turn == 0;
-                    {second, operand_0, operand_1} = $random;  // a clock later they may be anything
+                    {second, operand_0, operand_1} = $random;  // a clock later they are random
                     #1;
                     if (turn != 2 && product_0 !== word * factor_0 ||
                         turn != 1 && product_1 + $signed({1'b0, carry}) !== word * factor_1)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Feeds requantize.v every sum at every shift from 0 to +shifts, one per clock, and writes what comes out.
+// Feeds requantize.v every sum at every shift from 0 to +shifts, one per clock, and writes the results.
 // +relu_before= +relu_after= +twice= +multiplier= +leak= +rounding= +overflow= +out_bits= +out_signed= +bias= +shifts=
 // numbers;
 // +results=F  one hexadecimal {overflowed, word} per line, by shift and then by the bit pattern of the sum.

@@ -51,7 +51,7 @@ module requantize_tb;
     task check;
         begin
             @(negedge clock);
-            // What went in LATENCY clocks ago comes out now.
+            // The result of the input LATENCY clocks ago appears now.
             if (out_valid !== coming[LATENCY-1]) $fatal(1, "FAIL: vector %0d: out_valid is %b", compared, out_valid);
             if (coming[LATENCY-1]) begin
                 if ({word, overflowed} !== due[LATENCY-1])
@@ -93,7 +93,7 @@ module requantize_tb;
         end
         repeat (LATENCY) check;
         if (compared != count) $fatal(1, "FAIL: %0d of %0d vectors came out", compared, count);
-        // A reset discards a word, wherever it is.
+        // A reset discards a word in any stage.
         for (number = 0; number < LATENCY; number = number + 1) begin
             in_valid = 1'b1;
             @(negedge clock);

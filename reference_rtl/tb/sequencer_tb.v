@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // sequencer.v on a program of its own: registers, jumps, loops, a Load with shift, a Store, descriptions with and
-// without registers, while a loop nest takes its time. What it offers and stores, and when it halts,
-// is compared with the program's meaning. Then the program is ended by a reset of one clock around its Load, and starts
-// again.
+// without registers, while a loop nest is busy for several clocks. Its outputs, its stores and the clock of its
+// halt are compared with the program's meaning. Then a reset of one clock ends the program around its Load, and it
+// starts again.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `include "fields.vh"
 `default_nettype none
@@ -46,7 +46,7 @@ module sequencer_tb;
             words[place] = {short, `OP_RUN, 28'h0ABCDE1};
             for (field = 1; field < (short ? 13 : `RUN_WORDS); field = field + 1)
                 words[place+field] = {5'd0, field < 5 ? register : 3'd0, 14'd0, field[9:0]};
-            if (short) begin                                    // over the words that are left out
+            if (short) begin                                    // skip the omitted words
                 words[place+13] = {1'b0, `OP_JUMP_EQUAL, 28'd0};
                 words[place+14] = place + `RUN_WORDS;
             end
@@ -54,7 +54,7 @@ module sequencer_tb;
         end
     endtask
 
-    // The loop nest: takes a description after a while, then works for a while.
+    // The loop nest: accepts a description after some clocks, then is busy for some clocks.
     always @(negedge clock) begin
         if (take) begin
             take = 1'b0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// status.v against counting by hand.
+// status.v against counters in the bench.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
 module status_tb;

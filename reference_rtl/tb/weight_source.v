@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A memory outside of the engine that streams the weights of a network, over and over: the rows of one sample in the
-// order of use, and those of the next one.
+// A memory outside of the engine that streams the weights of a network repeatedly: the rows of one sample in the order
+// of use, then those of the next one.
 //
 // Plusargs:
 //   +stream=F +stream_words=N     a file of N rows, hexadecimal, one per line
@@ -20,9 +20,9 @@ module weight_source #(
     input  wire             reset,
     input  wire             start,
     input  wire             busy,
-    // The engine's counter of cycles, which stands at the number of the cycle minus one.
+    // The engine's counter of cycles: the number of the cycle minus one.
     input  wire [31:0]      cycles,
-    // The sample that the engine is at, or begins with next; negative before the first.
+    // The current sample of the engine, or the next one; negative before the first.
     input  wire signed [31:0] sample,
 
     output reg              valid,
@@ -33,7 +33,7 @@ module weight_source #(
 
     reg [NAME_BITS-1:0] name;
     integer file, arrivals, rows, clocks, latency, seed, place, pause, status, rows_sample;
-    // The state of a generator by shifts and exclusive ors, of period 2**32 - 1.
+    // The state of a xorshift generator of period 2**32 - 1.
     reg [31:0] draw;
     reg random, slow, sending;
 
@@ -58,7 +58,7 @@ module weight_source #(
         end
     endtask
 
-    // Clocks until the next row: one, or a few, now and then many; of an odd seed more often a few.
+    // Clocks until the next row: one or a few, sometimes many; with an odd seed more often a few.
     task draw_pause;
         begin
             draw = draw ^ (draw << 13);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// weight_window.v between a stream and runs that come at random, against a memory of row numbers: every step reads the
-// row that it must, as soon as that is there and not before, the stream stands still only while the ring is full, and
-// nothing is lost when the ring is emptied.
+// weight_window.v between a stream and runs that come at random, against a memory of row numbers: every step reads its
+// row as soon as that has arrived and not before, the stream stalls only while the ring is full, and no row is lost
+// when the ring is emptied.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
 module weight_window_tb;
@@ -29,11 +29,11 @@ module weight_window_tb;
         .held(stepping && !blocked && row_missing), .read_row(read_row), .row_missing(row_missing), .stalls(stalls)
     );
 
-    // What the memory holds: the number of the row in each place, counted from the last reset.
+    // The content of the memory: the number of the row at each address, counted from the last reset.
     integer places [0:(1 << ADDRESS_WIDTH)-1];
     integer taken, given_back, run_first, waits, number, steps, state, slow;
     reg issued, took;
-    // The row that a step of a streamed run reads, and what must be seen in this clock.
+    // The row that a step of a streamed run reads, and the expected outputs in this clock.
     wire [31:0] due = run_first + step;
     wire there = due < taken;
     wire may_take = taken - given_back < ROWS && !hold && !reset;
@@ -75,7 +75,7 @@ module weight_window_tb;
                 pass = 0;
             end
             #1;
-            // What must be seen.
+            // The expected outputs.
             if (ready !== may_take) fail("ready", ready, may_take);
             if (valid && ready && write_row !== FIRST + taken % ROWS)
                 fail("the place to fill", write_row, FIRST + taken % ROWS);
@@ -87,7 +87,7 @@ module weight_window_tb;
             issued = issue;
             took = valid && ready;
             waits = clear ? 0 : waits + (stepping && !blocked && row_missing);
-            // What follows.
+            // The next state.
             @(posedge clock);
             #1;
             if (issued && streamed && last_pass) given_back = given_back + 1;

@@ -44,7 +44,7 @@ def test_a_port_that_is_not_there_is_named_and_is_no_failure_of_the_pack(
 def test_a_simulated_board_is_not_loaded_for_later(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["board", "load", MOONS, "--port", "sim"]) == 2
     assert capsys.readouterr().err == (
-        "fixedpoint-nn: a simulated board is gone when the command ends; use `fixedpoint-nn board run --port sim "
+        "fixedpoint-nn: a simulated board exists only while one command runs; use `fixedpoint-nn board run --port sim "
         "--load`\n"
     )
 

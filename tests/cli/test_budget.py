@@ -123,7 +123,7 @@ def test_the_clock_is_the_board_s_or_the_one_that_is_stated(capsys: Capture) -> 
         ),
         (
             ("--budget", "xc7a35t", "--dsp", 4, "--lut", 1),
-            "--budget xc7a35t says what there is; leave --dsp and --lut out, or --budget",
+            "--budget xc7a35t states the resources itself; leave out --dsp and --lut, or --budget",
         ),
         (
             ("--budget", "xc7a36t"),

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from fixedpoint_nn.cli import main
@@ -311,13 +310,11 @@ def test_generate_ends_with_1_for_a_difference_and_where_the_bench_finds_somethi
 ) -> None:
     from fixedpoint_nn.hardware.textgen import RtlWriter
 
-    real = RtlWriter.__call__
-    monkeypatch.setattr(
-        RtlWriter, "__call__", lambda self, seed: np.ones((1, self.lowered.output.words), np.int64)
-    )
+    real = RtlWriter.stream
+    monkeypatch.setattr(RtlWriter, "stream", lambda self, seed: iter([1] * self.lowered.output.words))
     assert ended(*GENERATE) == 1
     assert capsys.readouterr().out.splitlines()[-1].startswith("FAIL: different somewhere in ")
-    monkeypatch.setattr(RtlWriter, "__call__", real)
+    monkeypatch.setattr(RtlWriter, "stream", real)
     tools(vvp=f"{VVP}echo 'FATAL: engine_tb.v:1: FAIL: vector 0 leaves X in the status registers'; exit 1")
     assert ended(*GENERATE) == 1
     last = capsys.readouterr().err.splitlines()[-1]

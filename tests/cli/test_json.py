@@ -93,7 +93,7 @@ def test_the_story_of_the_demo_leaves_stdout_to_the_object(
         (fields,) = documented("demo")
         return {**dict.fromkeys(fields, "x"), "passed": True, "seconds": 1.0}
 
-    monkeypatch.setattr("fixedpoint_nn.cli.demo.walk", walk)
+    monkeypatch.setattr("fixedpoint_nn.cli.demo.run_steps", walk)
     for options, out, err in (
         (["--json"], "", ""),
         (["--json", "-v"], "", "[1/6]"),
@@ -113,7 +113,7 @@ def test_an_interrupted_demo_does_not_claim_that_nothing_was_left(
     def walk(arguments: Any) -> dict[str, Any]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fixedpoint_nn.cli.demo.walk", walk)
+    monkeypatch.setattr("fixedpoint_nn.cli.demo.run_steps", walk)
     assert main(["demo", "--out", "d"]) == 130
     assert capsys.readouterr().err.strip() == (
         "fixedpoint-nn: interrupted; what had ended is kept in d; the same command goes on"

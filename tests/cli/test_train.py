@@ -114,7 +114,7 @@ def test_settings_are_used_and_kept(tmp_path: Path, capsys: Capture) -> None:
         ),
         (
             "moons", "--metric", "mse",
-            "moons is judged by its own figures; --metric belongs to --data samples.npz",
+            "moons has metrics of its own; --metric belongs to --data samples.npz",
         ),
     ],
 )  # fmt: skip

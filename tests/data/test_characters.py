@@ -100,4 +100,4 @@ def test_no_words_have_no_contexts_and_a_context_has_a_length() -> None:
     assert empty.x.dtype == np.int64
     with pytest.raises(ValueError) as error:
         data.contexts(["a"], 0, data.Vocabulary(".a"))
-    assert str(error.value) == "A context of 0 letters cannot be; it must be 1 or more."
+    assert str(error.value) == "A context has 1 letter or more, not 0."

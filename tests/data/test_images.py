@@ -73,4 +73,4 @@ def test_one_row_is_asked_for_by_a_slice() -> None:
 def test_inputs_without_answers_are_no_examples() -> None:
     with pytest.raises(ValueError) as error:
         Examples(np.zeros(3), np.zeros(2))
-    assert str(error.value) == "3 inputs and 2 answers do not make examples; each needs one."
+    assert str(error.value) == "3 inputs and 2 answers are no examples; each input needs one answer."

@@ -36,7 +36,7 @@ def test_noise_is_the_deviation_of_what_is_added() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"n": 1}, "1 points do not make two moons; ask for 2 or more."),
+        ({"n": 1}, "Two moons have 2 points or more, not 1."),
         ({"noise": -1}, "noise is a standard deviation, 0 or more, and not -1."),
         ({"noise": float("nan")}, "noise is a standard deviation, 0 or more, and not nan."),
     ],

@@ -57,8 +57,8 @@ def test_a_fault_changes_its_readings_and_no_others(fault: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"n": 0}, "0 series of readings teach nothing; ask for 1 or more."),
-        ({"length": 15}, "15 readings are less than one turn of the pump; ask for 16 or more."),
+        ({"n": 0}, "There must be 1 series of readings or more, not 0."),
+        ({"length": 15}, "A series has 16 readings (one turn of the pump) or more, not 15."),
         ({"noise": -1}, "noise is a standard deviation, 0 or more, and not -1."),
     ],
 )

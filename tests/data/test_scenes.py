@@ -102,4 +102,4 @@ def test_each_split_shows_its_own_garments(real: Real) -> None:
 def test_no_scenes_are_one_sentence() -> None:
     with pytest.raises(ValueError) as caught:
         data.scenes(0)
-    assert str(caught.value) == "0 scenes teach nothing; ask for 1 or more."
+    assert str(caught.value) == "There must be 1 scene or more, not 0."

@@ -29,7 +29,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError) as refused:
         load_model(path)
     known = ", ".join(f".{name}" for name in READERS)
-    assert str(refused.value) == f"{path} is no kind of network that is known; there are {known}"
+    assert str(refused.value) == f"{path} is not a network file of a known kind; known are {known}"
     with pytest.raises(FileNotFoundError) as absent:
         load_model(tmp_path / "none.onnx")
     assert str(absent.value) == f"there is no file {tmp_path / 'none.onnx'}"

@@ -165,8 +165,8 @@ class _Search:
     [
         (
             lambda: Graph({"a": Node(ReLU(), ("b",)), "b": Node(ReLU(), ("a",))}),
-            "node 'a' takes 'b', which nothing before it gives; "
-            "list nodes in the order of computation, without circles",
+            "node 'a' takes 'b', which no node before it computes; "
+            "list nodes in the order of computation, without cycles",
         ),
         (
             lambda: Graph({"x": Node(ReLU(), ("x",))}),

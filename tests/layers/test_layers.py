@@ -134,7 +134,7 @@ def test_batch_normalisation_standardises_and_keeps_running_averages() -> None:
     [
         (
             lambda: layers.LeakyReLU(0),
-            "LeakyReLU(power=0) would not lean; use 1 or more (slope 2**-power)",
+            "LeakyReLU(power=0) has no slope below 1; use 1 or more (slope 2**-power)",
         ),
         (lambda: layers.Dropout(1.0), "Dropout(rate=1.0) is not a probability below 1"),
         (

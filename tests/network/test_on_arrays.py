@@ -56,7 +56,7 @@ def test_an_array_without_gradients_teaches_nothing_and_a_loss_says_so() -> None
     x, y = np.ones((4, 3), np.float32), np.zeros(4, np.int64)
     assert float(cross_entropy(net(x), y).data) == float(cross_entropy(net(Tensor(x)), y).data)
     assert sentence(cross_entropy(net(x), y).backward, TypeError) == (
-        "this loss was computed from an array, which leads gradients to no parameter; call the network with Tensor(x)"
+        "this loss was computed from an array, so no parameter gets a gradient; call the network with Tensor(x)"
     )
     assert net["fc"].weight.grad is None  # type: ignore[attr-defined]
     cross_entropy(net(Tensor(x)), y).backward()

@@ -26,6 +26,7 @@ def test_floats_at_the_ends_of_wide_formats_are_fitted_exactly(
     format, end = Q(bits, 0), 1 << bits - 1
     quantizer = Quantizer(format, Rounding.HALF_EVEN, overflow)
     near = [float(sign * end + step) for sign in (1, -1) for step in (-2, -1, -0.5, 0, 0.5, 1, 2)]
+    near += [-(2.0**63), 2.0**63]  # the ends of int64
     expected = [oracle.quantized(Fraction(x), quantizer) for x in near]
     for dtype in (np.float64, np.float32):
         x = np.array([n for n in near if float(dtype(n)) == n], dtype)

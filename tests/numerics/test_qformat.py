@@ -263,3 +263,10 @@ def test_results_of_63_bits_are_the_widest() -> None:
     assert QFormat.for_sum(Q(62, 0), Q(62, 0)) == Q(63, 0)
     with pytest.raises(ValueError, match="needs 64 bits, and 63 is the most; cast to fewer bits first"):
         QFormat.for_sum(Q(63, 0), Q(62, 0))
+
+
+def test_the_point_moves_as_far_as_doubles_reach() -> None:
+    assert (Q(961, -960).bits, Q(-1073, 1074).bits) == (1, 1)
+    for beyond in (961, -1075):
+        with pytest.raises(ValueError, match="values outside the range of a double"):
+            Q(beyond + 1, -beyond)

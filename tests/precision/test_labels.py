@@ -65,7 +65,7 @@ def test_labels_that_say_no_metric_are_one_sentence(labels: Any, shape: Any, way
     with pytest.raises(ValueError) as error:
         default_metric(labels, shape)
     assert str(error.value) == (
-        f"labels of {labels.dtype} and shape {labels.shape} for outputs of shape {shape} say no metric: "
+        f"labels of {labels.dtype} and shape {labels.shape} for outputs of shape {shape} imply no metric: "
         f"{way_out}"
     )
 

@@ -301,7 +301,7 @@ def test_a_sweep_that_cannot_be_is_answered_with_a_sentence(options: dict[str, A
 
 def test_data_need_a_label_for_each_input() -> None:
     net, (x, y) = problem()
-    sentence = "40 inputs and 39 labels do not make data; each input needs one label"
+    sentence = "40 inputs and 39 labels do not fit; each input needs one label"
     with pytest.raises(ValueError, match=f"^{sentence}$"):
         sweep(net, (x, y[:39]), (4,), store=":memory:", progress=False)
 
@@ -314,5 +314,5 @@ def test_equal_content_has_equal_digests_and_other_content_another() -> None:
     assert digest(net) != digest(same)
     assert digest(Recipe(8)) != digest(Recipe(9)) != digest(Recipe(8, rounding="floor"))
     assert digest([1, 2], [3]) != digest([1], [2, 3])
-    with pytest.raises(TypeError, match=r"^a generator has no content to make a key of$"):
+    with pytest.raises(TypeError, match=r"^a generator cannot be part of the key of a result$"):
         digest(i for i in range(3))

@@ -8,6 +8,7 @@ import configparser
 import re
 import sys
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -76,8 +77,13 @@ def _distributions(requirements: str) -> set[str]:
     }
 
 
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
 def _imported_roots(path: Path, everywhere: bool) -> set[str]:
-    tree = ast.parse(path.read_text("utf-8"))
+    tree = _tree(path)
     roots = set()
     for node in ast.walk(tree) if everywhere else tree.body:
         if isinstance(node, ast.Import):

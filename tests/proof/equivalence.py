@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.proof.machine import Bit, Builder, Machine, plain, port_of
-from tests.proof.yosys import SCRATCH, run_yosys
+from tests.proof.yosys import SCRATCH, answers_of_yosys
 
 AT_ONCE = 48  # proofs of one process
 Literal = tuple[str, int]
@@ -139,7 +139,7 @@ class Prover:
             builder.output("kept", builder.all_of(kept))
             builder.output("legal", self._legal(builder))
             name = plain(" or ".join(f"{pattern} is {value}" for pattern, value in clause))
-            commands = [f"log PROOF {name}", f"sat -timeout {seconds} -set legal 1 -prove kept 1 {name}"]
+            commands = [f"log PROOF {name}", f"sat -set legal 1 -prove kept 1 {name}"]
             wanted[name] = {name: builder.module()}, commands
         guarded = dict(self._guards)
         for memory, guards in self._unread.items():
@@ -150,8 +150,8 @@ class Prover:
         for name, outputs in together.items():
             module = self._while_idle(plain(f"idle {name}"), outputs, guarded)
             if module is not None:
-                wanted[plain(f"idle {name}")] = module, _miter(plain(f"idle {name}"), seconds)
-        done = self._all(wanted, workers)
+                wanted[plain(f"idle {name}")] = module, _miter(plain(f"idle {name}"))
+        done = self._all(wanted, workers, seconds)
         return sorted(set(wanted) - done)
 
     def _while_idle(
@@ -205,40 +205,50 @@ class Prover:
             for builder in (gold, gate):
                 for name, bit in behind:
                     builder.output(plain(f"out {name}"), self._seen(builder, name, bit))
-            wanted[str(mutant)] = self._pair(str(mutant), gold, gate), _miter(str(mutant), seconds)
-        return proven | {int(name) for name in self._all(wanted, workers)}
+            wanted[str(mutant)] = self._pair(str(mutant), gold, gate), _miter(str(mutant))
+        return proven | {int(name) for name in self._all(wanted, workers, seconds)}
 
     @staticmethod
-    def _all(wanted: Mapping[str, tuple[dict[str, Any], list[str]]], workers: int) -> set[str]:
+    def _all(wanted: Mapping[str, tuple[dict[str, Any], list[str]]], workers: int, seconds: int) -> set[str]:
         """The names of the proofs that succeed, several processes at once."""
         names = list(wanted)
         groups = [names[start : start + AT_ONCE] for start in range(0, len(names), AT_ONCE)]
 
         def run(group: Sequence[str]) -> set[str]:
-            design = {module: content for name in group for module, content in wanted[name][0].items()}
-            return _successes(design, [command for name in group for command in wanted[name][1]])
+            return successes({name: wanted[name] for name in group}, seconds)
 
         with ThreadPoolExecutor(workers) as pool:
             return set().union(*pool.map(run, groups))
 
 
-def _miter(name: str, seconds: int) -> list[str]:
+def _miter(name: str) -> list[str]:
     return [
-        f"miter -equiv -flatten -make_outputs gold_{name} gate_{name} both_{name}",
         f"log PROOF {name}",
-        f"sat -timeout {seconds} -set gold_legal 1 -prove trigger 0 both_{name}",
+        f"miter -equiv -flatten -make_outputs gold_{name} gate_{name} both_{name}",
+        f"sat -set gold_legal 1 -prove trigger 0 both_{name}",
     ]
 
 
-def _successes(design: Mapping[str, Any], commands: Sequence[str]) -> set[str]:
-    """The names of the proofs that succeeded."""
-    if not commands:
-        return set()
-    with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-", dir=SCRATCH) as folder:
-        path = Path(folder) / "design.json"
-        path.write_text(json.dumps({"creator": "", "modules": design}))
-        text = run_yosys([f"read_json {path}", *commands])
-    return {name for name, said in _proofs(text) if "no model found: SUCCESS" in said}
+def successes(wanted: Mapping[str, tuple[dict[str, Any], list[str]]], seconds: int) -> set[str]:
+    """The names of the proofs that succeed, each in so much processor time.
+
+    All are asked of one process, until one uses up its time; that one is asked again alone, and the rest of another.
+    """
+    found: set[str] = set()
+    waiting, alone = list(wanted), list[str]()
+    while waiting or alone:
+        group = waiting or [alone.pop()]
+        design = {module: content for name in group for module, content in wanted[name][0].items()}
+        with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-", dir=SCRATCH) as folder:
+            path = Path(folder) / "design.json"
+            path.write_text(json.dumps({"creator": "", "modules": design}))
+            commands = [command for name in group for command in wanted[name][1]]
+            said = dict(_proofs(answers_of_yosys([f"read_json {path}", *commands, "log PROOF end"], seconds)))
+        found |= {name for name in group if "no model found: SUCCESS" in said.get(name, "")}
+        if waiting and "end" not in said:
+            alone += list(said)[-1:]
+        waiting = [name for name in waiting if name not in said] if said else []
+    return found
 
 
 def _proofs(text: str) -> Iterator[tuple[str, str]]:

@@ -223,8 +223,9 @@ def _multiplied() -> dict[str, Guards]:
 def _requantised(config: EngineConfig, number: int) -> dict[str, Guards]:
     """What stands in a requantiser beside the flags of its stages."""
     place, flags = _requantizer(number), stages(config, number)
-    return {
-        rf"{place}biased\[\d+\]": (flags[0],),
+    # That two equal factors have equal products is too much for the solver.
+    factor: dict[str, Guards] = {} if config.multiplier_width else {rf"{place}biased\[\d+\]": (flags[0],)}
+    return factor | {
         rf"{place}(distance|leaky_distance)\[\d+\]": (flags[-4],),
         rf"{place}(floor|half|excess|negative)\[\d+\]": (flags[-3],),
         # What is lost below the half decides nothing where there is neither a half nor a sign.

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +33,7 @@ from tests.proof import (
 )
 from tests.proof.conformance import programs
 from tests.proof.judges import GOLDEN
+from tests.proof.yosys import SCRATCH, run_yosys
 from tests.support.damaged_kinds import Kind
 from tests.support.damaged_survey import outcome
 
@@ -201,6 +204,22 @@ def test_a_fact_that_does_not_hold_is_refuted():
     broken = equivalence.Prover(machine.Machine(design, design), wrong).broken(2)
     assert "u_drain_draining_0_is_0" in "".join(broken)
     assert "idle_next_u_write_back_words_2" in broken
+
+
+@pytest.mark.slow
+def test_a_proof_that_takes_too_long_fails_alone():
+    hard = "wire [47:0] x = a * b, y = (a + 1'b1) * b - b; assign t = x != y && a != 24'hFFFFFF;"
+    bodies = {"first": "assign t = a != a + b - b;", "hard": hard, "last": "assign t = a + b != b + a;"}
+    wanted = {}
+    for name, body in bodies.items():
+        ports = "input [23:0] a, input [23:0] b, output t"
+        with tempfile.TemporaryDirectory(dir=SCRATCH) as folder:
+            source, netlist = Path(folder) / "module.v", Path(folder) / "module.json"
+            source.write_text(f"module {name}({ports}); {body} endmodule\n")
+            run_yosys([f"read_verilog {source}", f"prep -top {name}", f"write_json {netlist}"])
+            modules = json.loads(netlist.read_text())["modules"]
+        wanted[name] = modules, [f"log PROOF {name}", f"sat -prove t 0 {name}"]
+    assert equivalence.successes(wanted, seconds=6) == {"first", "last"}
 
 
 def test_a_fault_in_use_that_is_not_answered_breaks_the_claim(monkeypatch, tmp_path):

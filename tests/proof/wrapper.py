@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Mutants of the AXI wrapper: a netlist of it with its engine, in Icarus under the wrapper's own bench."""
+"""Mutants of the AXI wrapper: a netlist of it around a stand-in for the engine, in Icarus under the ports' bench."""
 
 from __future__ import annotations
 
@@ -9,23 +9,31 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fixedpoint_nn.hardware.sim.toolchain import find_tool, rtl_folder
-from tests.hardware.rtl.test_axi_engine import network_plusargs, strided_plusargs
 from tests.proof.equivalence import Facts
 from tests.proof.judges import Judge
 from tests.proof.mutants import SELECT_BITS, Mutant, applied
 from tests.proof.yosys import run_yosys
 
-WITHOUT_ENGINE = "blackbox *engine axi_engine %d"
+BENCH, STAND_IN = "axi_engine_ports_tb", "engine_stand_in"
 FACTS = Facts()
-PARAMETERS = network_plusargs(1, 0)[0]
+# It begins by itself, and there is something that it refuses to others.
+CHOSEN = {"AUTOSTART": "7", "SECURE_ONLY": "1"}
+SEEDS = range(1, 9)
+
+
+def parameters() -> dict[str, str]:
+    """Those that the bench gives the wrapper."""
+    text = _bench().read_text()
+    values = dict(re.findall(r"^    parameter (?:\[\d+:0\] )?(\w+) = ([\w']+);", text, flags=re.M))
+    return {name: values[name] for name in re.findall(r"\.([A-Z_]+)\(\1\)", text)} | CHOSEN
 
 
 def elaborate() -> list[str]:
-    """yosys commands for the wrapper with its engine, processes made cells, memories left whole."""
-    sources = " ".join(sorted(path.name for path in rtl_folder().glob("*.v")))
-    values = " ".join(f"-set {name} {value}" for name, value in PARAMETERS.items())
+    """yosys commands for the wrapper, processes made cells; of the engine its ports alone, which answer anything."""
+    values = " ".join(f"-set {name} {value}" for name, value in parameters().items())
     return [
-        f"read_verilog -I. {sources}",
+        "read_verilog -lib -I. engine.v",
+        "read_verilog -I. axi_engine.v axi_lite_port.v",
         f"chparam {values} axi_engine",
         "hierarchy -top axi_engine",
         "proc",
@@ -35,13 +43,8 @@ def elaborate() -> list[str]:
 
 
 def judges() -> list[Judge]:
-    """Networks whose tensors are one run and several, with pauses and without."""
-    asked = [network_plusargs(1, 1), strided_plusargs(1)]
-    asked += [network_plusargs(seed, 0) for seed in (2, 3)]
-    asked += [strided_plusargs(seed) for seed in (2, 3, 4)]
-    return [
-        Judge(f"network {n}", 0, (*plusargs, "+patience=5000")) for n, (_, plusargs, _) in enumerate(asked)
-    ]
+    """The bench with several seeds."""
+    return [Judge(f"ports {seed}", 0, (f"+seed={seed}",)) for seed in SEEDS]
 
 
 def build(mutants: Sequence[Mutant], folder: Path) -> list[str]:
@@ -50,14 +53,17 @@ def build(mutants: Sequence[Mutant], folder: Path) -> list[str]:
     rename = "rename axi_engine mutated"
     run_yosys([*elaborate(), *applied(mutants), rename, f"write_verilog -noattr {netlist}"])
     shell.write_text(_shell((rtl_folder() / "axi_engine.v").read_text()))
-    bench = rtl_folder() / "tb" / "axi_engine_tb.v"
-    values = [f"-Paxi_engine_tb.{name}={value}" for name, value in PARAMETERS.items()]
-    command = [str(find_tool("iverilog").path), "-g2005", f"-I{rtl_folder()}", "-s", "axi_engine_tb", *values]
-    files = [str(bench), str(shell), str(netlist)]
+    values = [f"-P{BENCH}.{name}={value}" for name, value in CHOSEN.items()]
+    command = [str(find_tool("iverilog").path), "-g2005", f"-I{rtl_folder()}", "-s", BENCH, *values]
+    files = [str(_bench()), str(_bench().with_name(f"{STAND_IN}.v")), str(shell), str(netlist)]
     done = subprocess.run([*command, "-o", str(program), *files], capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"iverilog could not compile the mutants:\n{(done.stdout + done.stderr)[-2000:]}")
     return ["vvp", "-n", str(program)]
+
+
+def _bench() -> Path:
+    return rtl_folder() / "tb" / f"{BENCH}.v"
 
 
 def _shell(text: str) -> str:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import resource
+import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -30,3 +32,26 @@ def run_yosys(commands: Sequence[str], seconds: float | None = None) -> str:
     if done.returncode:
         raise RuntimeError(f"yosys: {(done.stderr or done.stdout)[-400:].strip()}")
     return done.stdout
+
+
+def answers_of_yosys(commands: Sequence[str], seconds: int) -> str:
+    """What yosys printed before it ended, or before it had used so much processor time.
+
+    `sat -timeout` counts the clock on the wall, and not at all in a yosys that is WebAssembly.
+    """
+    with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-", dir=SCRATCH) as folder:
+        script = Path(folder) / "script.ys"
+        script.write_text("\n".join(commands) + "\n")
+        with subprocess.Popen(
+            [str(find_tool("yosys").path), "-s", str(script)],
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=rtl_folder(),
+            stdin=subprocess.DEVNULL,
+        ) as process:
+            resource.prlimit(process.pid, resource.RLIMIT_CPU, (seconds, seconds + 1))
+            said, _ = process.communicate()
+    if process.returncode not in (0, -signal.SIGXCPU, -signal.SIGKILL):
+        raise RuntimeError(f"yosys: {said[-400:].strip()}")
+    return said

@@ -87,10 +87,10 @@ def test_what_is_no_picture_is_refused(text: str, sentence: str) -> None:
 def test_a_damaged_picture_of_a_run_is_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "accuracy.svg"
     path.write_text("<svg")
-    with pytest.raises(ValueError, match="is no picture") as caught:
+    with pytest.raises(ValueError, match="is not a picture") as caught:
         saved(path, "accuracy")
     assert str(caught.value) == (
-        f"{path} is no picture that a command left: it is no XML (unclosed token: line 1, column 0); "
+        f"{path} is not a picture that a command wrote: it is no XML (unclosed token: line 1, column 0); "
         "delete it or run it again"
     )
 

@@ -39,7 +39,7 @@ def test_augmentation_changes_inputs_and_nothing_else() -> None:
 
 
 def test_inputs_without_targets_are_refused() -> None:
-    with pytest.raises(ValueError, match="10 inputs with 9 targets are not samples; each needs one"):
+    with pytest.raises(ValueError, match="10 inputs with 9 targets do not fit; each input needs one target"):
         Samples(X, Y[:9])
 
 

@@ -41,7 +41,7 @@ def test_top_k_draws_from_the_largest_only() -> None:
 
 @pytest.mark.parametrize(("temperature", "top_k"), [(-1.0, None), (1.0, 0)])
 def test_impossible_choices_are_refused(temperature: float, top_k: int | None) -> None:
-    sentence = f"temperature {temperature}, top_k {top_k} choose nothing; use at least 0 and 1"
+    sentence = f"temperature is 0 or more and top_k 1 or more, not {temperature} and {top_k}"
     with pytest.raises(ValueError, match=re.escape(sentence)):
         choose(np.zeros((1, 3)), rng(), temperature, top_k)
 

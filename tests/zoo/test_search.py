@@ -107,7 +107,9 @@ def test_what_is_held_back_is_not_trained_on() -> None:
 def test_a_search_needs_an_end_and_jobs_need_a_network_of_the_zoo(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^a search needs an end: a number of trials, or of minutes$"):
         search("moons", SPACE, None, tmp_path / "moons.db")
-    with pytest.raises(ValueError, match=r"^2 jobs search networks of the zoo only; search moons with one$"):
+    with pytest.raises(
+        ValueError, match=r"^2 jobs can search networks of the zoo only; search moons with one job$"
+    ):
         search(moons.ENTRY, SPACE, 2, tmp_path / "moons.db", jobs=2)
 
 

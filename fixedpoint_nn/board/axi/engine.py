@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fixedpoint_nn.board.axi import registers
-from fixedpoint_nn.board.axi.registers import AxiAddress, ControlBits, InterruptPendingBits
-from fixedpoint_nn.board.axi.registers import StatusBits as StatusBits
+from fixedpoint_nn.board.axi.registers import AxiAddress, ControlBits, InterruptPendingBits, StatusBits
 from fixedpoint_nn.board.axi.wire import Wire, signed
 from fixedpoint_nn.board.driver import LOADED, Driver, EngineStatus
 from fixedpoint_nn.board.errors import BoardError
@@ -45,8 +44,8 @@ class AxiEngine(Driver):
         letters = self.wire.read(AxiAddress.IDENTIFICATION)
         if letters != registers.IDENTIFICATION:
             raise BoardError(
-                f"at {self.name} stands 0x{letters:08X} where an engine has 0x{registers.IDENTIFICATION:08X}; "
-                "is it its address?"
+                f"{self.name} identifies itself as 0x{letters:08X}, and an engine as 0x{registers.IDENTIFICATION:08X}; "
+                "check the address"
             )
         major = self.wire.read(AxiAddress.VERSION) >> 16
         if major != registers.MAJOR:

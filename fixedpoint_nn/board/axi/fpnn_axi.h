@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The driver of an engine behind axi_engine.v, over its registers alone. C11; no operating system is needed.
  *
- * Every call gives 0, or -1 with a sentence in `engine->error`. Where registers are not memory (a simulation, a bus
+ * Every call returns 0, or -1 with a sentence in `engine->error`. Where registers are not memory (a simulation, a bus
  * behind another one), define FPNN_AXI_READ(engine, offset) and FPNN_AXI_WRITE(engine, offset, value) before. */
 #ifndef FPNN_AXI_H
 #define FPNN_AXI_H
@@ -40,7 +40,7 @@ static inline int fpnn_axi_fail(fpnn_axi *engine, const char *why)
     return -1;
 }
 
-/* What stands at these registers. */
+/* Check that an engine answers at these registers, and read its parameters. */
 static inline int fpnn_axi_open(fpnn_axi *engine, volatile void *registers)
 {
     engine->registers = registers;
@@ -72,7 +72,7 @@ static inline int fpnn_axi_at_rest(fpnn_axi *engine)
     return 0;
 }
 
-/* Words of the activation memory. */
+/* Write words of the activation memory; the engine must not be running. */
 static inline int fpnn_axi_write(fpnn_axi *engine, uint32_t address, const int32_t *words, uint32_t count)
 {
     int64_t half = (int64_t)1 << (engine->activation_width - 1);
@@ -86,7 +86,7 @@ static inline int fpnn_axi_write(fpnn_axi *engine, uint32_t address, const int32
     return 0;
 }
 
-/* Words of the activation memory, while the engine stands still. */
+/* Read words of the activation memory; the engine must not be running. */
 static inline int fpnn_axi_read(fpnn_axi *engine, uint32_t address, int32_t *words, uint32_t count)
 {
     if (address > engine->activation_depth || count > engine->activation_depth - address)
@@ -97,7 +97,7 @@ static inline int fpnn_axi_read(fpnn_axi *engine, uint32_t address, int32_t *wor
     return 0;
 }
 
-/* One value, in the blocks in which the activation memory holds it. */
+/* Write one value to its blocks of the activation memory. */
 static inline int fpnn_axi_write_value(fpnn_axi *engine, const fpnn_axi_place *place, const int32_t *words)
 {
     uint32_t address = place->address;
@@ -108,7 +108,7 @@ static inline int fpnn_axi_write_value(fpnn_axi *engine, const fpnn_axi_place *p
     return 0;
 }
 
-/* One value, from its blocks. */
+/* Read one value from its blocks. */
 static inline int fpnn_axi_read_value(fpnn_axi *engine, const fpnn_axi_place *place, int32_t *words)
 {
     uint32_t address = place->address;
@@ -119,7 +119,7 @@ static inline int fpnn_axi_read_value(fpnn_axi *engine, const fpnn_axi_place *pl
     return 0;
 }
 
-/* Parts of 32 bits of a word at the load port: as many as the widest memory needs. */
+/* The 32-bit parts of a word at the load port: as many as the widest memory needs. */
 static inline uint32_t fpnn_axi_chunks(const fpnn_axi *engine)
 {
     uint32_t bits = engine->lanes * engine->weight_width;
@@ -128,7 +128,7 @@ static inline uint32_t fpnn_axi_chunks(const fpnn_axi *engine)
     return (bits + 31) / 32;
 }
 
-/* Words into FPNN_AXI_PROGRAM, _WEIGHTS, _PARAMETERS or _TABLES, each of `fpnn_axi_chunks` parts, lowest first. */
+/* Load words into FPNN_AXI_PROGRAM, _WEIGHTS, _PARAMETERS or _TABLES, each of `fpnn_axi_chunks` parts, lowest first. */
 static inline int fpnn_axi_load(fpnn_axi *engine, int memory, uint32_t address, const uint32_t *parts, uint32_t count)
 {
     const uint32_t depths[4] = { engine->program_depth, engine->weight_depth, engine->parameter_depth, engine->table_depth };
@@ -154,13 +154,13 @@ static inline int fpnn_axi_start(fpnn_axi *engine, uint32_t seed)
     return 0;
 }
 
-/* End whatever is under way; memories and registers stay as they are. */
+/* Abort a run or transfer; memories and registers keep their contents. */
 static inline void fpnn_axi_reset(fpnn_axi *engine)
 {
     FPNN_AXI_WRITE(engine, FPNN_AXI_AT(CONTROL), AXI_ENGINE__CONTROL__ABORT_bm);
 }
 
-/* The registers since the last start. */
+/* Read the status registers of the run. */
 static inline void fpnn_axi_read_status(fpnn_axi *engine, fpnn_axi_status *status)
 {
     uint32_t flags = FPNN_AXI_READ(engine, FPNN_AXI_AT(STATUS));
@@ -173,7 +173,7 @@ static inline void fpnn_axi_read_status(fpnn_axi *engine, fpnn_axi_status *statu
     status->argmax = FPNN_AXI_READ(engine, FPNN_AXI_AT(ARGMAX));
 }
 
-/* Until the run is over, asking so many times at most. */
+/* Wait until the run has ended, for at most this many reads of the status. */
 static inline int fpnn_axi_wait(fpnn_axi *engine, uint32_t questions, fpnn_axi_status *status)
 {
     for (; questions; questions--)
@@ -190,7 +190,7 @@ static inline void fpnn_axi_enable_interrupt(fpnn_axi *engine, uint32_t events)
     FPNN_AXI_WRITE(engine, FPNN_AXI_AT(INTERRUPT_ENABLE), events);
 }
 
-/* What has happened since the last call: for an interrupt's routine. */
+/* The events since the last call, which are cleared; for an interrupt routine. */
 static inline uint32_t fpnn_axi_take_interrupts(fpnn_axi *engine)
 {
     uint32_t events = FPNN_AXI_READ(engine, FPNN_AXI_AT(INTERRUPT_PENDING));

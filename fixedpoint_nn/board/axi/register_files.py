@@ -39,19 +39,19 @@ def python_names() -> str:
     """The Python module: an enumeration of addresses, and one of bits for each register with several."""
     registers = read_map()
     lines = [f"# {LICENCE}", '"""The names of the registers of axi_engine.v.', "", ORIGIN, '"""', ""]
-    lines += ["from enum import IntEnum, IntFlag", "", "", "class Address(IntEnum):"]
+    lines += ["from enum import IntEnum, IntFlag", "", "", "class AxiAddress(IntEnum):"]
     lines += ['    """Byte addresses."""', ""]
     lines += [f"    {register.name} = 0x{register.address:02X}" for register in registers]
     for register in registers:
         if len(register.fields) > 1 and all(field.bits == 1 for field in register.fields):
             title = "".join(word.capitalize() for word in register.name.split("_"))
-            lines += ["", "", f"class {title}(IntFlag):", f'    """Bits of {register.name}."""', ""]
+            lines += ["", "", f"class {title}Bits(IntFlag):", f'    """Bits of {register.name}."""', ""]
             lines += [f"    {field.name.upper()} = 0x{1 << field.low:X}" for field in register.fields]
     by_name = {register.name: register for register in registers}
     major = next(field.reset for field in by_name["VERSION"].fields if field.name == "major")
     lines += ["", "", f"IDENTIFICATION = 0x{by_name['IDENTIFICATION'].reset:08X}", f"MAJOR = {major}"]
     first = by_name["LANES"].address
-    lines += ["PARAMETERS = (", *(f"    Address.{r.name}," for r in registers if r.address >= first), ")"]
+    lines += ["PARAMETERS = (", *(f"    AxiAddress.{r.name}," for r in registers if r.address >= first), ")"]
     return "\n".join([*lines, ""])
 
 

@@ -71,6 +71,7 @@ def read_map(folder: Path | None = None) -> tuple[AxiRegister, ...]:
 
 
 def _register(node: Any) -> AxiRegister:
+    """A register with its fields, from a node of the SystemRDL compiler."""
     fields = tuple(
         RegisterField(
             name=field.inst_name,

@@ -6,10 +6,10 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-from types import TracebackType
 from typing import Protocol
 
 from fixedpoint_nn.board.errors import BoardError
+from fixedpoint_nn.files.closing import Closing
 
 BYTES = 0x100  # of the register map
 
@@ -24,7 +24,7 @@ class Wire(Protocol):
         """Write the register at this offset."""
 
 
-class DevMem:
+class DevMem(Closing):
     """The registers at a physical address, mapped through `/dev/mem` (or a UIO device at address 0)."""
 
     def __init__(self, address: int, path: str = "/dev/mem") -> None:
@@ -59,14 +59,6 @@ class DevMem:
         """Unmap the memory."""
         self._words.release()
         self._map.close()
-
-    def __enter__(self) -> DevMem:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def signed(word: int) -> int:

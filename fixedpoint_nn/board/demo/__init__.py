@@ -4,4 +4,4 @@
 from fixedpoint_nn.board.demo.server import DemoServer
 from fixedpoint_nn.board.demo.show import DemoAnswer, DemoModel, Show, demo_kind
 
-__all__ = ["DemoAnswer", "DemoServer", "DemoModel", "Show", "kind_of"]
+__all__ = ["DemoAnswer", "DemoServer", "DemoModel", "Show", "demo_kind"]

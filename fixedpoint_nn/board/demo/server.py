@@ -41,7 +41,7 @@ class DemoServer(ThreadingHTTPServer):
             super().__init__((HOST, port), _Handler)
         except OSError as error:
             raise BoardError(
-                f"port {port} of this computer cannot be had ({error.strerror}); give another one by --http"
+                f"port {port} of this computer is not available ({error.strerror}); choose another with --http"
             ) from None
         self.show = show
 
@@ -58,6 +58,8 @@ class DemoServer(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    """Answers the requests of the demonstration's page, and refuses those of other pages."""
+
     server: DemoServer
     server_version, sys_version = "fixedpoint_nn", ""
 
@@ -156,9 +158,9 @@ def _json(body: bytes, key: str) -> Any:
 def _greys(body: bytes) -> list[int]:
     greys = _json(body, "grey")
     if not isinstance(greys, list) or len(greys) != PIXELS:
-        raise BadQuestion(f"a drawing has {PIXELS} greys")
+        raise BadQuestion(f"a drawing has {PIXELS} grey values")
     if not all(type(grey) is int and 0 <= grey <= WHITE for grey in greys):
-        raise BadQuestion(f"a grey is a whole number from 0 to {WHITE}")
+        raise BadQuestion(f"a grey value is a whole number from 0 to {WHITE}")
     return greys
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from fixedpoint_nn.board.axi.registers import AxiAddress
 from fixedpoint_nn.board.design import PARAMETERS as IMAGE_PARAMETERS
 from fixedpoint_nn.board.errors import BoardError
 from fixedpoint_nn.files.replace import replaced
@@ -94,10 +95,10 @@ def _values(pack: Pack) -> dict[str, Any]:
         "few_inputs": pack.vectors[:FEW].tolist(),
         "few_expected": pack.expected[:FEW].tolist(),
         "few_cycles": pack.cycles[:FEW],
-        "control": f"0x{Address.CONTROL:02X}",
-        "status": f"0x{Address.STATUS:02X}",
-        "seed_register": f"0x{Address.SEED:02X}",
-        "cycles_register": f"0x{Address.CYCLES:02X}",
+        "control": f"0x{AxiAddress.CONTROL:02X}",
+        "status": f"0x{AxiAddress.STATUS:02X}",
+        "seed_register": f"0x{AxiAddress.SEED:02X}",
+        "cycles_register": f"0x{AxiAddress.CYCLES:02X}",
     }
 
 
@@ -115,6 +116,7 @@ def _copy(pack: Pack, folder: Path) -> None:
 
 
 def _render(values: dict[str, Any], folder: Path) -> None:
+    """Write every template of the folder `templates`, with these values, below `folder`."""
     templates = Path(str(files("fixedpoint_nn.board.export") / "templates"))
     environment = Environment(
         loader=FileSystemLoader(templates),

@@ -175,6 +175,7 @@ class Emulator:
     # ---- a run ---------------------------------------------------------------------------------------------
 
     def _run(self, place: int, run: Run, issue: Issue, result: Result) -> None:
+        """Execute a run in blocks of pixels: totals, requantising, table, and the writes of its results."""
         self._check_engine(run, place)
         lanes, mask = run.tile_channels(self.config.lanes), self._mask
         tiles, width, height = run.counts[3:]
@@ -255,6 +256,7 @@ class Emulator:
         return self.images.stream[begin : self._streamed]
 
     def _parameters(self, run: Run, place: int, tiles: int, channels: int) -> Ints:
+        """(shift, bias) for each result of a pixel, and the multiplier if the engine has one."""
         base = self._address(run.parameter, place) * self.config.drain
         lanes = run.tile_channels(self.config.lanes)
         count = min(channels, lanes) if run.per_tile else channels

@@ -264,6 +264,7 @@ class Run(Instruction):
             )
 
     def _check_groups(self) -> None:
+        """Raise AssemblyError for settings of groups that exclude each other."""
         if self.groups and self.vector:
             raise AssemblyError(
                 "with vector each lane reads a word of a row, with groups each group a word; use one of them"

@@ -31,7 +31,9 @@ class WeightMemory:
     def __post_init__(self) -> None:
         for name in ("clocks", "latency"):
             if getattr(self, name) < 1:
-                raise AssemblyError(f"{name} = {getattr(self, name)} is no memory of weights; use at least 1")
+                raise AssemblyError(
+                    f"{name} = {getattr(self, name)} is not possible for a memory of weights; use at least 1"
+                )
 
 
 Outside = WeightMemory | Ints  # or the cycle in which each row was accepted

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from fixedpoint_nn.hardware.compiler.engine_sizing import stored_format
 from fixedpoint_nn.hardware.compiler.kernel import Kernel
 from fixedpoint_nn.hardware.compiler.pipeline import CompiledNetwork
 from fixedpoint_nn.hardware.isa.config import EngineConfig
@@ -84,7 +85,7 @@ def describe_runs(lowered: CompiledNetwork, schedule: Schedule | None) -> list[d
         described = {
             "place": place,
             "layer": item.name,
-            "format": repr(_format(item)),
+            "format": repr(stored_format(item)),
             "channels": item.channels,
             "quantizer": str(item.quantizer),
             "accumulator_bits": _bits(item.bound),
@@ -97,10 +98,6 @@ def describe_runs(lowered: CompiledNetwork, schedule: Schedule | None) -> list[d
                 described["rows"], described["stalls"] = len(item.weights), schedule.stalls_by_run[place]
         runs.append(described)
     return runs
-
-
-def _format(kernel: Kernel) -> QFormat:
-    return kernel.table.output.format if kernel.table is not None else kernel.quantizer.format
 
 
 def _bits(bound: tuple[int, int]) -> int:
@@ -144,7 +141,7 @@ def listing(lowered: CompiledNetwork, schedule: Schedule | None) -> str:
         text = f"{place:6d}  {instruction}"
         if isinstance(instruction, Run) and place in names:
             kernel = names[place]
-            about = [kernel.name or "a copy", f"{_format(kernel)}"]
+            about = [kernel.name or "a copy", f"{stored_format(kernel)}"]
             if schedule is not None:
                 about.append("{} cycles, {} MAC cycles".format(*schedule.by_run.get(place, (0, 0))))
             lines.append(f"        ; {', '.join(about)}")

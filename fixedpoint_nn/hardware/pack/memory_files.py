@@ -68,6 +68,7 @@ def read_coe(text: str, bits: int, name: str = "the .coe text") -> list[int]:
 
 
 def _parse(tokens: Sequence[str], radix: int, bits: int, name: str) -> list[int]:
+    """The words of a file as bit patterns of at most `bits` bits; raises ImageError."""
     if list(tokens) == [""]:
         return []
     pattern, words, longest = _DIGITS[radix], [], bits + 64  # digits; some programs write leading zeros

@@ -120,6 +120,7 @@ def pack_identity(directory: Path) -> tuple[int, ...]:
 
 
 def _load(directory: Path) -> Pack:
+    """The pack in this folder; every file is checked against the manifest. Raises PackError."""
     about = manifest.read(directory)
     path = directory / manifest.NAME
     try:
@@ -191,6 +192,7 @@ def verify_file(path: Path, entry: Mapping[str, Any]) -> None:
 
 
 def _from_coe(directory: Path, kind: str, files: Mapping[str, Any], config: EngineConfig) -> list[int]:
+    """The words of one kind of file, with width and number as the manifest and the engine state."""
     name = manifest.file_name(kind, ".coe")
     if name not in files:
         return []

@@ -20,14 +20,19 @@ BENCH = "engine_tb"
 SOURCE = "weight_source"  # the bench's memory of streamed weights
 
 
-def compiled(config: EngineConfig, simulator: str, waves: bool = False, cycles: int = 0) -> list[str]:
+def compiled(
+    config: EngineConfig, simulator: str, waves: bool = False, cycles: int = 0, rtl: Path | None = None
+) -> list[str]:
     """The command that simulates this engine, which is compiled unless it is in the cache.
 
     With `waves` it can write a VCD. `cycles` is the expected number of clocks: many justify compiling for speed.
+    `rtl` is a folder with a changed copy of the Verilog.
     """
     if simulator not in SIMULATORS:
         raise ToolError(f"There is no simulator {simulator!r}; use {' or '.join(map(repr, SIMULATORS))}.")
-    rtl = rtl_folder()
+    if rtl is not None and not (rtl / "engine.v").is_file():
+        raise ToolError(f"{rtl} holds no engine.v; give a copy of {rtl_folder()}, with its changes")
+    rtl = rtl or rtl_folder()
     tool = find_tool(simulator)
     content = hashlib.sha256()
     for part in (str(config.verilog()), simulator, tool.version, str(tool.path), str(waves)):

@@ -59,6 +59,7 @@ class RtlModel:
         self._lowered = lru_cache(maxsize=8)(self._lower)
 
     def _lower(self, *shapes: tuple[int, ...]) -> tuple[CompiledNetwork, OnePort | None]:
+        """(program for samples of these shapes, how several inputs are joined to one, or None)."""
         port = one_port(self.fixed, shapes) if several(self.fixed) else None
         fixed = self.fixed if port is None else port.fixed
         (shape,) = shapes if port is None else [port.row_shape(shapes)]

@@ -54,6 +54,7 @@ class Job:
     memory: WeightMemory | int | None = (
         None  # of streamed weights: at a fixed rate, or the seed of random pauses
     )
+    rtl: Path | None = None  # a changed copy of the Verilog
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def write_vectors(path: Path, ints: Ints, bits: int) -> None:
 
 def simulate(job: Job, inputs: Ints, progress: str = "", trace: bool = False) -> SimulationOutcome:
     """Run input vectors (vectors, words), split over all cores; `progress` is the label of a progress bar."""
-    command = compiled(job.config, job.simulator, cycles=job.cycles)
+    command = compiled(job.config, job.simulator, cycles=job.cycles, rtl=job.rtl)
     workers = max(1, min(os.cpu_count() or 1, len(inputs)))
     chunks = _chunks(len(inputs), workers if not progress else workers * 4)
     outcome, running = SimulationOutcome(), Processes()
@@ -115,7 +116,7 @@ def simulate(job: Job, inputs: Ints, progress: str = "", trace: bool = False) ->
         tqdm(total=len(inputs), desc=progress, disable=not progress, unit="vector") as bar,
     ):
         waiting = [
-            pool.submit(_run, command, job, folder, inputs[start:stop], start, trace, running)
+            pool.submit(completed, command, job, folder, inputs[start:stop], start, trace, running)
             for start, stop in chunks
         ]
         try:
@@ -144,7 +145,7 @@ def _chunks(count: int, parts: int) -> list[tuple[int, int]]:
     return [(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-def _run(
+def completed(
     command: Sequence[str],
     job: Job,
     folder: Path,
@@ -152,9 +153,10 @@ def _run(
     first: int,
     trace: bool,
     running: Processes,
+    extra: Sequence[str] = (),
 ) -> SimulationOutcome:
-    """Run one simulation of some of the vectors."""
-    outcome, text, status = run_once(command, job, folder, inputs, first, trace, running=running)
+    """Run one simulation of some of the vectors; raise unless it ends with the bench's PASS."""
+    outcome, text, status = run_once(command, job, folder, inputs, first, trace, extra, running)
     words = len(inputs) * job.output.words
     # A simulator that is killed, or stops early, may still exit with 0: the sentence and its counts are
     # demanded.

@@ -33,6 +33,8 @@ class Tool:
 
 @dataclass(frozen=True)
 class _Wanted:
+    """An external program: its commands, the oldest version that works, and how to install it."""
+
     title: str
     oldest: str
     commands: tuple[str, ...]  # the first that is new enough is used
@@ -83,6 +85,7 @@ def find_tool(name: str) -> Tool:
 
 @cache
 def _find_tool(name: str, path: str) -> Tool:
+    """The first command of this program that is new enough; raises ToolError with what was found instead."""
     wanted = _WANTED[name]
     beside, unpacked = Path(sys.executable).parent, _PACKAGE.parent / ".tools" / "bin"
     folders = [*path.split(os.pathsep), str(beside), str(unpacked)]

@@ -28,7 +28,7 @@ BINARY, HEXADECIMAL, COMMENT = "@28", "@22", "@200"  # GTKWave's line flags
 
 def record(job: Job, inputs: Ints, path: Path) -> None:
     """Simulate one vector, and write `path` (a VCD) and a .gtkw file beside it."""
-    command = compiled(job.config, job.simulator, waves=True)
+    command = compiled(job.config, job.simulator, waves=True, rtl=job.rtl)
     path = path.absolute()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

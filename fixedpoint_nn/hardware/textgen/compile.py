@@ -46,15 +46,15 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding
 
 
-def _trace(writer: TextNetwork, table: NoiseTable | None) -> Program:
+def _trace(network: TextNetwork, table: NoiseTable | None) -> Program:
     """One time step as a traced program: (noise, token, states) -> (token, states)."""
     program = Program()
-    format = writer.fixed.input.format
-    noise = None if table is None else Traced.argument(program, (1, writer.symbols), table.output.format)
+    format = network.fixed.input.format
+    noise = None if table is None else Traced.argument(program, (1, network.symbols), table.output.format)
     token = Traced.argument(program, (1,), format)
     zero = FixedArray.from_ints(np.zeros(1, np.int64), format)
-    states = [Traced.argument(program, state.shape, state.format) for state in writer.states(zero)]
-    logits, *after = writer.step(token, *states)
+    states = [Traced.argument(program, state.shape, state.format) for state in network.states(zero)]
+    logits, *after = network.step(token, *states)
     result = (logits if noise is None else logits + noise).argmax()
     program.outputs = [result.place, *(state.place for state in after)]
     return program
@@ -62,9 +62,9 @@ def _trace(writer: TextNetwork, table: NoiseTable | None) -> Program:
 
 def lower_writer(fixed: Quantized, how: SamplingConfig, lanes: int = 8, drain: int = 1) -> CompiledNetwork:
     """Compile a text generator: its input is the first character, its output all that follow."""
-    writer = TextNetwork(fixed)
-    table = writer.noise(how)
-    body = _trace(writer, table)
+    network = TextNetwork(fixed)
+    table = network.noise(how)
+    body = _trace(network, table)
     builder = Builder(lanes)
     scope = Scope(builder, body, RULES)
     items = builder.items
@@ -75,9 +75,9 @@ def lower_writer(fixed: Quantized, how: SamplingConfig, lanes: int = 8, drain: i
     noise = None
     if table is not None:
         noise = View(
-            builder.buffer("noise", writer.symbols),
+            builder.buffer("noise", network.symbols),
             0,
-            dense_axes((1, writer.symbols), (0, 1)),
+            dense_axes((1, network.symbols), (0, 1)),
             table.output.format,
         )
     tokens = 1 if noise is None else 2

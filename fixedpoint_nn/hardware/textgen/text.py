@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from fixedpoint_nn.files import scratch
 from fixedpoint_nn.hardware.emit import emit_lowered
 from fixedpoint_nn.hardware.isa.lfsr import Noise
+from fixedpoint_nn.hardware.sim.live import live
 from fixedpoint_nn.hardware.sim.run import Job, simulate, write_images
 from fixedpoint_nn.hardware.textgen.compile import lower_writer
 from fixedpoint_nn.hardware.textgen.network import END, SamplingConfig, TextNetwork
@@ -22,21 +24,21 @@ from fixedpoint_nn.numerics.arrays import Ints
 
 def write(fixed: Quantized, how: SamplingConfig, seed: int = 1, first: int = END) -> Ints:
     """The ids (length,) that the bit-accurate model generates, equal to the engine's with the same seed."""
-    writer = TextNetwork(fixed)
-    table, source = writer.noise(how), Noise(seed)
+    network = TextNetwork(fixed)
+    table, source = network.noise(how), Noise(seed)
     format = fixed.input.format
     token = FixedArray.from_ints(np.array([first]), format)
-    states: Sequence[Any] = writer.states(token)
+    states: Sequence[Any] = network.states(token)
     written = []
     for _ in range(how.length):
-        logits, *states = writer.step(token, *states)
+        logits, *states = network.step(token, *states)
         if table is not None:
-            drawn = FixedArray.from_ints(table.draw(source, writer.symbols)[None], table.output.format)
+            drawn = FixedArray.from_ints(table.draw(source, network.symbols)[None], table.output.format)
             logits = logits + drawn
         token = FixedArray.from_ints(logits.argmax().ints.reshape(1), format)
         written.append(int(token.ints[0]))
         if how.restart and written[-1] == END:
-            states = writer.states(token)
+            states = network.states(token)
     return np.array(written, np.int64)
 
 
@@ -81,9 +83,18 @@ class RtlWriter:
 
     def __call__(self, seed: int = 1, first: int = END, texts: int = 1) -> Ints:
         """The ids (texts, length) for the seeds seed, seed + 1, ..."""
+        with self._job(seed) as job:
+            self.outcome = simulate(job, np.full((texts, 1), first, np.int64))
+        return self.outcome.ints(job.config.activation_width)
+
+    def stream(self, seed: int = 1, first: int = END) -> Iterator[int]:
+        """The ids of one text, each as soon as the engine has written it, while the simulation goes on."""
+        with self._job(seed) as job:
+            self.outcome = yield from live(job, np.array([[first]]))
+
+    @contextmanager
+    def _job(self, seed: int) -> Iterator[Job]:
         lowered = self.lowered
         with scratch.folder() as folder:
             images = write_images(folder, lowered.config, lowered.images)
-            job = Job(lowered.config, images, lowered.input, lowered.output, self.simulator, seed)
-            self.outcome = simulate(job, np.full((texts, 1), first, np.int64))
-        return self.outcome.ints(lowered.config.activation_width)
+            yield Job(lowered.config, images, lowered.input, lowered.output, self.simulator, seed)

@@ -44,6 +44,7 @@ def _coverage(distance: Any) -> Coverage:
 
 
 def _cast_points(value: FixedArray, quantizer: Quantizer, negative: bool) -> Iterator[tuple[str, Coverage]]:
+    """The cover points of a cast: ties, overflows, and the ends of its format."""
     f, ints = quantizer.format, value.ints
     shift = value.format.frac_bits - f.frac_bits
     if 0 < shift < 62:
@@ -154,6 +155,6 @@ def count(
         reason = (unreachable or {}).get((layer, point))
         hits = int(found.hits.sum())
         if reason is not None and hits:
-            raise RuntimeError(f"{layer}: {point!r} is hit {hits} times, and said to be {reason}")
+            raise RuntimeError(f"{layer}: {point!r} is hit {hits} times, although it is said to be {reason}")
         counted[layer][point] = hits if reason is None else reason
     return dict(counted)

@@ -44,6 +44,7 @@ def _value(
     waiting: Any,
     watch: NodeObserver,
 ) -> Interval:
+    """The interval of one node's value, from those of its operands."""
     operands = [values[i] for i in node.inputs]
     if node.op == "input":
         return next(waiting)  # type: ignore[no-any-return]
@@ -139,6 +140,7 @@ def _evaluated(program: Program, place: int, chosen: dict[int, FixedArray]) -> F
 
 
 def _dot(program: Program, node: Node, operands: list[Interval]) -> Interval:
+    """The interval of a product with constant weights; that of its format for any other."""
     weights = program.nodes[node.inputs[1]].value
     if weights is None or node.attributes.get("accumulator") is not None:
         return everything(node.format, node.shape)

@@ -30,6 +30,7 @@ def verify_readback(directory: str | Path, simulator: str = "iverilog", *, progr
 
 
 def _compared(pack: Pack, readback: Readback, simulator: str, progress: bool) -> Verdict:
+    """Run every section of the readback, and compare its words with the images."""
     words = cycles = vectors = 0
     seen: dict[str, int] = {}
     for section in readback.sections:

@@ -54,6 +54,7 @@ def results(width: int, sums: Ints, words: Ints, mode: Mode) -> Ints:
 def _of_word(
     config: EngineConfig, word: tuple[int, int, int], near: int, reach: int
 ) -> tuple[list[int], bool]:
+    """(sums, in the order of MODES, whose results show a change of a bit of this word; whether they show all bits)."""
     others = np.array([word, *_flipped(config, word)], np.int64)
     chosen: dict[Mode, list[int]] = {SATURATED: [], WRAPPED: [], ROUNDED: []}
     unseen = np.ones(len(others) - 1, bool)

@@ -80,6 +80,7 @@ def selftest(pack: Pack) -> SelfTest:
 
 
 def _steps(pack: Pack, config: EngineConfig, sections: Sequence[ReadbackSection]) -> Iterator[Step]:
+    """The steps of a board's self-test: the golden vectors, then the readback of each memory."""
     bits, image = config.activation_width, pack.images.activations.tolist()
     yield from _each(Kind.COMPARE, range(len(image)), image, bits)
     for number, (vector, expected) in enumerate(zip(pack.vectors, pack.expected, strict=True)):

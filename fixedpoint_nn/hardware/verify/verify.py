@@ -44,12 +44,14 @@ def verify(
     vectors: int | None = None,
     progress: bool = False,
     pauses: int | None = None,
+    rtl: str | Path | None = None,
 ) -> Verdict:
     """Run the pack's vectors on the Verilog, and compare outputs, cycles and status with the expected ones.
 
     With `trace` every word that the engine writes is compared. `vcd` is a file for the waveforms of the first failing
     vector, else of the first one, with a GTKWave save file beside it. `vectors` limits their number. With `pauses`, a
-    seed, streamed weights arrive after random pauses, and cycles must match the arrivals.
+    seed, streamed weights arrive after random pauses, and cycles must match the arrivals. `rtl` is a folder with a
+    changed copy of the Verilog, to be verified instead of the engine as it is.
     """
 
     def run() -> Verdict:
@@ -57,7 +59,8 @@ def verify(
         _same_in_both_forms(pack)
         if pauses is not None and pack.memory is None:
             raise PackError(f"{pack.directory} has all of its weights in the engine; leave the pauses out")
-        return _verify(pack, simulator, trace, vcd, vectors, progress, pauses)
+        changed = None if rtl is None else Path(rtl).absolute()
+        return _verify(pack, simulator, trace, vcd, vectors, progress, pauses, changed)
 
     return Verdict.of(Path(directory), run)
 
@@ -89,7 +92,9 @@ def _verify(
     vectors: int | None,
     progress: bool,
     pauses: int | None,
+    rtl: Path | None,
 ) -> Verdict:
+    """Simulate the vectors, and compare words, cycles, status and with `trace` every write."""
     inputs, expected = pack.vectors[:vectors], pack.expected[:vectors]
     if len(inputs) == 0:
         raise PackError(f"{pack.directory} holds no vectors; emit it with at least one input")
@@ -105,7 +110,16 @@ def _verify(
     cycles = sum(predicted)
     memory = pack.memory if pauses is None else pauses
     job = Job(
-        pack.config, pack.mem_files(), pack.input, pack.output, simulator, pack.seed, limit, cycles, memory
+        pack.config,
+        pack.mem_files(),
+        pack.input,
+        pack.output,
+        simulator,
+        pack.seed,
+        limit,
+        cycles,
+        memory,
+        rtl,
     )
     label = f"{pack.name} on {simulator}" if progress else ""
     try:
@@ -195,16 +209,8 @@ def _compare_status(pack: Pack, vector: int, outcome: SimulationOutcome, cycles:
 
 
 def _compare_trace(pack: Pack, job: Job, inputs: Ints, vector: int, outcome: SimulationOutcome) -> str:
-    found = first_divergence(
-        pack.config,
-        pack.images,
-        pack.input,
-        pack.manifest["runs"],
-        inputs[vector],
-        outcome.traces[vector],
-        job.seed + vector,
-        _outside(job, outcome, vector),
-    )
+    """A sentence about the first write of this vector that differs; empty if there is none."""
+    found = _divergence(pack, job, inputs, vector, outcome, vector)
     return f"FAIL: vector {vector}, {found}" if found is not None else ""
 
 
@@ -229,17 +235,29 @@ def _traced_divergence(
     with scratch.folder() as folder:
         again = replace(job, seed=job.seed + vector)
         outcome, _, _ = run_once(
-            compiled(job.config, job.simulator), again, folder, inputs[vector : vector + 1], 0, True
+            compiled(job.config, job.simulator, rtl=job.rtl),
+            again,
+            folder,
+            inputs[vector : vector + 1],
+            0,
+            True,
         )
+    return _divergence(pack, job, inputs, vector, outcome, 0)
+
+
+def _divergence(
+    pack: Pack, job: Job, inputs: Ints, vector: int, outcome: SimulationOutcome, place: int
+) -> FirstDifference | ExtraWrites | None:
+    """The first write of a vector that differs from the twin's; its trace is number `place` of the outcome's."""
     return first_divergence(
         pack.config,
         pack.images,
         pack.input,
         pack.manifest["runs"],
         inputs[vector],
-        outcome.traces[0],
-        again.seed,
-        _outside(job, outcome, 0),
+        outcome.traces[place],
+        job.seed + vector,
+        _outside(job, outcome, place),
     )
 
 

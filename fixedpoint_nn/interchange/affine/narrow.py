@@ -53,6 +53,7 @@ def narrowed(
 def _channel(
     scaled: int, right: int, sums: tuple[int, int], high: int, most_bits: int
 ) -> tuple[int, int, int] | None:
+    """(multiplier, offset, shift) of one channel with the same codes at every sum; None if there are none."""
     if scaled < 1 or high < 1 or 31 + right + high.bit_length() > MOST_INT64_BITS:
         return None
     codes = np.arange(1, high + 1, dtype=np.int64)

@@ -49,7 +49,7 @@ class Shares:
     seed: ValueTable | None = table_point("seed", "address")
     difference: Quantizer | None = cast_point()
     total: Quantizer | None = cast_point()
-    integer_format: Quantizer | None = cast_point()
+    whole: Quantizer | None = cast_point()
     address: Quantizer | None = cast_point()
 
     def __call__(self, x: Number) -> Any:
@@ -67,7 +67,7 @@ class Shares:
 
     @classmethod
     def of(cls, scale: float, span: int, terms: int, name: str) -> Shares:
-        """For so many integers, of which no two are further apart than `span`, each worth `scale`."""
+        """The layer for `terms` integers of this scale that differ by at most `span`."""
         bits = terms.bit_length()
         address = UQ(0, SEED_BITS)
         difference = Quantizer(integer_format(-span, 0), Rounding.FLOOR, Overflow.WRAP, f"{name}.difference")

@@ -87,7 +87,7 @@ class Standardized:
 
     @classmethod
     def of(cls, low: int, high: int, terms: int, eps: float, name: str) -> Standardized:
-        """For so many integers in low..high; `eps` is in units of the square of what one is worth."""
+        """The layer for `terms` integers in low..high; `eps` is in units of the square of their scale."""
         source, furthest = exact(low, high, f"{name}.source"), max(abs(low), abs(high))
         left = exact(-terms * furthest, terms * furthest, f"{name}.left")
         most = terms * terms * (high - low) ** 2 // 4

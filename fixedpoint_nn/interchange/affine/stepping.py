@@ -94,6 +94,7 @@ def along(lines: list[Line], steps: StepFunction, name: str, signs: Any) -> Resc
 
 
 def _refined(steps: StepFunction, name: str) -> Refined | None:
+    """The step function as a multiplication that a table of thresholds corrects by one; None if that is not exact."""
     lines = lines_of(steps, late=True)
     if isinstance(lines, int):
         return None
@@ -125,6 +126,7 @@ def _refined(steps: StepFunction, name: str) -> Refined | None:
 
 
 def _compared(steps: StepFunction, channel: Any, name: str) -> Thresholds:
+    """The step function as the number of thresholds that the sum reaches."""
     if steps.first.shape[1] > MOST_THRESHOLDS:
         raise Unsuited(f"has no multiplier with the same codes at every sum, in its channel {channel}")
     count = exact(0, steps.first.shape[1], f"{name}.count")

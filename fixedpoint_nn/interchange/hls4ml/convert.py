@@ -17,6 +17,7 @@ from fixedpoint_nn.interchange.affine.sums import sums_of
 from fixedpoint_nn.interchange.hls4ml.accumulated import AccumulatedConv2D, AccumulatedDense, Affine, Cast
 from fixedpoint_nn.interchange.hls4ml.curves import REACH, curve, softmax
 from fixedpoint_nn.interchange.hls4ml.recurrent import AccumulatedGRU, AccumulatedLSTM
+from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from fixedpoint_nn.layers import Graph, Node
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.fixed.array import FixedArray
@@ -24,10 +25,6 @@ from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
-
-
-class UnsupportedModel(ValueError):
-    """Raised for a model with layers that cannot be converted exactly; the message names all of them."""
 
 
 def from_hls4ml(model: Any, *, softmax: bool = True) -> Quantized:
@@ -79,11 +76,7 @@ class _Hls4mlConversion:
             except (Unsuited, ValueError) as reason:
                 self.problems.append(f"{layer.class_name} {layer.name!r} {reason}")
         if self.problems:
-            count = len(self.problems)
-            raise UnsupportedModel(
-                f"the model has {count} layer{'s' * (count > 1)} that cannot be converted exactly: "
-                + "; ".join(self.problems)
-            )
+            raise UnsupportedModel.of("layer", self.problems)
         if not self.inputs or not self.parts:
             raise UnsupportedModel("the model has no input, or no layer")
         first, *further = self.inputs.values()
@@ -92,6 +85,7 @@ class _Hls4mlConversion:
         return Quantized(net, first, further=tuple(further), shape=shapes[0] if len(shapes) == 1 else None)
 
     def _convert(self, layer: Any) -> None:
+        """Add one layer of hls4ml as a node, or as an input of the network."""
         (output,) = layer.outputs
         variable = layer.get_output_variable(output)
         quantizer = _quantizer(variable.type.precision, f"{layer.name}.out")
@@ -104,7 +98,7 @@ class _Hls4mlConversion:
         else:
             convert = CONVERTERS.get(layer.class_name)
             if convert is None:
-                raise Unsuited("is a kind of layer that is not read")
+                raise Unsuited("is a kind of layer that is not supported")
             missing = [source for source in layer.inputs if source not in self.formats]
             if missing:
                 return  # its layer was refused
@@ -157,7 +151,7 @@ def _accumulated(
     """(bias in the accumulator's type, accumulator); the accumulator is None if it can neither round nor overflow."""
     if step.layer.get_attr("strategy", "latency") not in ("latency", "Latency", "resource", "Resource"):
         raise Unsuited(
-            f"has the strategy {step.layer.get_attr('strategy')!r}, and latency and resource are read"
+            f"has the strategy {step.layer.get_attr('strategy')!r}, and latency and resource are supported"
         )
     kind = _quantizer(step.layer.get_attr("accum_t").precision, f"{step.layer.name}.accum")
     bias = step.weight(bias_of).cast(kind)
@@ -178,7 +172,9 @@ def _accumulated(
 def _dense(step: _Hls4mlStep) -> Any:
     weight = step.weight("weight")
     if len(step.shapes[0]) != 1 or weight.ndim != 2:
-        raise Unsuited(f"takes a value of shape {step.shapes[0]}, and a row is read; use a flattened one")
+        raise Unsuited(
+            f"takes a value of shape {step.shapes[0]}, and a row is supported; use a flattened one"
+        )
     bias, accumulator = _accumulated(step, weight)
     if accumulator is None:
         return layers.Dense(weight, bias, step.out)
@@ -186,6 +182,7 @@ def _dense(step: _Hls4mlStep) -> Any:
 
 
 def _conv(step: _Hls4mlStep) -> Any:
+    """Convert a convolution, with the padding that hls4ml states."""
     if str(step.layer.get_attr("data_format", "channels_last")) != "channels_last":
         raise Unsuited("has its channels first; convert the model with ChannelsLastConversion 'full'")
     kernel = step.number("filt_height"), step.number("filt_width")
@@ -209,14 +206,14 @@ def _activation(step: _Hls4mlStep) -> Any:
     if kind in REACH:
         return _curve(step, kind, step.out)
     if kind not in ("relu", "linear"):
-        raise Unsuited(f"has the activation {kind!r}, and relu, linear, sigmoid and tanh are read")
+        raise Unsuited(f"has the activation {kind!r}, and relu, linear, sigmoid and tanh are supported")
     return Cast(step.out, kind == "relu")
 
 
 def _curve(step: _Hls4mlStep, kind: str, out: Quantizer) -> Any:
     """The layer of a sigmoid or tanh table."""
     if kind not in REACH:
-        raise Unsuited(f"has the activation {kind!r}, and sigmoid and tanh are read")
+        raise Unsuited(f"has the activation {kind!r}, and sigmoid and tanh are supported")
     kept = _quantizer(step.layer.get_attr("table_t").precision, f"{step.layer.name}.table")
     return curve(kind, step.number("table_size"), kept, out)
 
@@ -227,7 +224,7 @@ def _softmax(step: _Hls4mlStep) -> Any:
     found = dict(re.findall(r"(\w+) = ([^;]+);", text))
     if found.get("implementation", "").rpartition("::")[2] != "stable":
         raise Unsuited(
-            f"is a softmax of the implementation {found.get('implementation')}, and stable is read"
+            f"is a softmax of the implementation {found.get('implementation')}, and stable is supported"
         )
     if found.get("n_outer", "1") != "1" or found.get("n_inner", "1") != "1":
         raise Unsuited("is a softmax of several rows")
@@ -246,7 +243,7 @@ def _recurrent(step: _Hls4mlStep) -> dict[str, Any]:
     layer = step.layer
     for name, plain in (("direction", "forward"), ("pass_initial_states", False), ("return_state", False)):
         if layer.get_attr(name, plain) != plain:
-            raise Unsuited(f"has the {name} {layer.get_attr(name)!r}, and {plain!r} is read")
+            raise Unsuited(f"has the {name} {layer.get_attr(name)!r}, and {plain!r} is supported")
     shape = step.number("n_timesteps"), step.number("n_in")
     if step.shapes[0] != shape:
         raise Unsuited(
@@ -288,9 +285,9 @@ def _normalisation(step: _Hls4mlStep) -> Any:
 
 def _pooling(step: _Hls4mlStep) -> Any:
     if str(step.layer.get_attr("pool_op")).lower() != "max":
-        raise Unsuited("takes means, and maxima are read")
+        raise Unsuited("takes means, and maxima are supported")
     if any(step.number(name, 0) for name in ("pad_top", "pad_bottom", "pad_left", "pad_right")):
-        raise Unsuited("pads, and pooling without padding is read")
+        raise Unsuited("pads, and pooling without padding is supported")
     kernel = step.number("pool_height"), step.number("pool_width")
     stride = step.number("stride_height"), step.number("stride_width")
     return layers.Sequential(max=layers.MaxPool2D(kernel, stride), out=Cast(step.out))
@@ -308,7 +305,7 @@ def _transpose(step: _Hls4mlStep) -> Any:
 
 def _merge(step: _Hls4mlStep) -> Any:
     if str(step.layer.get_attr("op")).lower() != "add":
-        raise Unsuited(f"joins by {step.layer.get_attr('op')}, and add is read")
+        raise Unsuited(f"merges by {step.layer.get_attr('op')}, and add is supported")
     return layers.Add(step.out)
 
 

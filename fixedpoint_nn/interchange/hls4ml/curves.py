@@ -73,7 +73,7 @@ def curve(kind: str, size: int, kept: Quantizer, out: Quantizer) -> SigmoidCurve
     reach = REACH[kind]
     bits = size.bit_length() - 1
     if size != 1 << bits or bits < reach:
-        raise Unsuited(f"has a table of {size} entries, and powers of two from {1 << reach} on are read")
+        raise Unsuited(f"has a table of {size} entries, and powers of two from {1 << reach} on are supported")
     address = Quantizer(
         QFormat(reach, bits - reach), Rounding.TOWARD_ZERO, Overflow.SATURATE, f"{out.name}.address"
     )

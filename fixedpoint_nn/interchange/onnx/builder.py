@@ -146,7 +146,7 @@ class GraphBuilder:
 
     # ---- constants ----------------------------------------------------------------------------------------
 
-    def fixed_constant(self, name: str, array: Array, v: OnnxValue) -> str:
+    def constant(self, name: str, array: Array, v: OnnxValue) -> str:
         """A node of a constant of the file, arranged to broadcast against the value."""
         return self.add(name, layers.Constant(tensor(beside(array, v))))
 

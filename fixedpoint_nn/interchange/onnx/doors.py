@@ -116,6 +116,7 @@ def _batch_axis(model: OnnxModel, declared: Declared) -> int:
 
 
 def _wanted(model: OnnxModel, name: str, rank: int) -> tuple[int | None, ...] | None:
+    """The order of an input's axes (batch, ..., channels) that its first user demands; None if none demands one."""
     users = model.users()
     waiting = deque([(name, tuple(range(rank)))])  # a value, and the input's axis of each of its axes
     seen = {name}

@@ -75,6 +75,7 @@ def _sentence(error: BaseException) -> str:
 
 
 def _model(onnx: Any, proto: Any, folder: Path | None) -> OnnxModel:
+    """The model of a parsed file, with its functions inlined and its constants as arrays."""
     proto = inlined(proto)
     opset = max(
         (entry.version for entry in proto.opset_import if text(entry.domain) in ("", "ai.onnx")), default=0
@@ -108,6 +109,7 @@ def text(name: str | bytes) -> str:
 
 
 def _operation(onnx: Any, node: Any, number: int, opset: int, folder: Path | None) -> OnnxOperation:
+    """A node of the file, with a name and the default domain ''."""
     name, op, domain = text(node.name), text(node.op_type), text(node.domain)
     domain = "" if domain == "ai.onnx" else domain
     operation = OnnxOperation(
@@ -210,6 +212,7 @@ def _check_types(onnx: Any, node: Any, operation: OnnxOperation, opset: int) -> 
 
 
 def _declared(onnx: Any, info: Any) -> Declared:
+    """An input or output with its type and axes; a size is a number, or the name of an open one."""
     if not info.type.HasField("tensor_type"):
         return Declared(text(info.name), info.type.WhichOneof("value") or "nothing", ())
     tensor = info.type.tensor_type
@@ -269,6 +272,7 @@ def array_of(onnx: Any, tensor: Any, folder: Path | None) -> Array:
 
 
 def _external(tensor: Any, dims: tuple[int, ...], onnx: Any, folder: Path | None) -> bytes:
+    """The bytes of a constant in a file beside the model, which must lie in the model's folder."""
     about = {entry.key: entry.value for entry in tensor.external_data}
     location = about.get("location", "")
     if folder is None:

@@ -31,7 +31,9 @@ def masked(x: OnnxValue, kept: Array) -> OnnxValue:
     except ValueError:
         raise Refused(f"its mask of shape {list(kept.shape)} does not fit to {list(x.dims)}") from None
     if larger:
-        raise Refused(f"its mask of shape {list(kept.shape)} makes more of {list(x.dims)}")
+        raise Refused(
+            f"its mask of shape {list(kept.shape)} broadcasts its input {list(x.dims)} to a larger shape"
+        )
     return replace(x, kind=Masked(kept, _place(x)))
 
 

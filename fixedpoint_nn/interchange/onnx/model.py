@@ -90,7 +90,7 @@ def in_order(operations: list[OnnxOperation], known: set[str]) -> list[OnnxOpera
     for operation in operations:
         for name in filter(None, operation.outputs):
             if name in made or name in known:
-                raise OnnxError(f"two nodes give the value {name!r}")
+                raise OnnxError(f"two nodes compute the value {name!r}")
             made[name] = operation.name
     waiting: dict[int, int] = {}
     users: dict[str, list[int]] = {}
@@ -99,7 +99,7 @@ def in_order(operations: list[OnnxOperation], known: set[str]) -> list[OnnxOpera
         needed = [name for name in dict.fromkeys(operation.inputs) if name and name not in known]
         for name in needed:
             if name not in made:
-                raise OnnxError(f"node {operation.name!r} takes {name!r}, which nothing gives")
+                raise OnnxError(f"node {operation.name!r} takes {name!r}, which no node computes")
             users.setdefault(name, []).append(number)
         waiting[number] = len(needed)
         if not needed:
@@ -117,5 +117,5 @@ def in_order(operations: list[OnnxOperation], known: set[str]) -> list[OnnxOpera
     if len(order) < len(operations):
         placed = {id(operation) for operation in order}
         circle = next(operation for operation in operations if id(operation) not in placed)
-        raise OnnxError(f"node {circle.name!r} depends on its own result; a graph has no circles")
+        raise OnnxError(f"node {circle.name!r} depends on its own result; a graph has no cycles")
     return order

@@ -112,6 +112,7 @@ def restored(
 
 
 def _described(about: str, constants: Mapping[str, Array]) -> tuple[Quantized, list[tuple[int, ...]]]:
+    """(network, shapes of its inputs) from the metadata and the constants that it names."""
     header = parsed(about, constants=True)
     demand(header, FIELDS)
     formats: dict[str, QFormat] = {}

@@ -105,6 +105,7 @@ class QonnxNodes(Nodes):
         return self._quant(self.constant(value.to_float()), value.format, "ROUND")
 
     def _quant(self, x: str, format: QFormat, mode: str, narrow: bool = False) -> str:
+        """A node Quant of QONNX that rounds to this format; returns the name of its result."""
         if format.bits == 1 and format.signed:
             raise Unwritable("has signed numbers of one bit, which are -1 and 1 in QONNX")
         return self.add(

@@ -53,6 +53,8 @@ def quantised(nodes: Nodes, program: Program, names: list[str]) -> list[str]:
 
 
 class _QuantisedWriter:
+    """Writes the nodes of a program one by one, and checks that a 32-bit float holds every value."""
+
     def __init__(self, nodes: Nodes, program: Program) -> None:
         self.nodes, self.program = nodes, program
         self.values: list[Any] = []
@@ -62,6 +64,7 @@ class _QuantisedWriter:
         self.largest: list[int] = []  # the largest integer of each value
 
     def written(self, place: int, node: Node) -> Any:
+        """Write one node; returns the name of its value, or windows that the next node completes."""
         about = node.attributes
         if node.op == "constant":
             return None  # written where it is used, in its shape there

@@ -22,6 +22,7 @@ from fixedpoint_nn.interchange.onnx.runtime_domain import REASONS
 from fixedpoint_nn.interchange.onnx.step import OPERATORS, OnnxStep, Operand
 from fixedpoint_nn.interchange.onnx.tidying import tidy
 from fixedpoint_nn.interchange.onnx.value import BATCH, JOINED, OnnxValue, Refused
+from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from fixedpoint_nn.layers import Graph, Node
 from fixedpoint_nn.numerics.arrays import Array
 
@@ -40,16 +41,6 @@ class Refusal:
 
     def __str__(self) -> str:
         return f"{self.node!r} ({self.operator}): {self.reason}"
-
-
-class UnsupportedModel(ValueError):
-    """Raised for a model with nodes that cannot be converted; the message and `refusals` name all of them."""
-
-    def __init__(self, refusals: Sequence[Refusal]) -> None:
-        self.refusals = tuple(refusals)
-        count = len(self.refusals)
-        listed = "; ".join(map(str, self.refusals))
-        super().__init__(f"the model has {count} node{'s' * (count > 1)} that cannot be imported: {listed}")
 
 
 @dataclass(frozen=True)
@@ -153,6 +144,7 @@ class OnnxConversion:
         return found.pop() if len(found) == 1 else BATCH
 
     def _input(self, declared: Declared, given: Sequence[int] | None) -> None:
+        """Add an input of the file as an input of the graph, with its axes rearranged."""
         axes = arrangement(self.model, declared, self.batched)
         dims = list(declared.axes) if given is None else [int(size) for size in given]
         if len(dims) != len(declared.axes):
@@ -163,7 +155,7 @@ class OnnxConversion:
         try:
             if not kind:
                 raise Refused(
-                    f"an input of {declared.type} is not read, only tensors of floats and whole numbers"
+                    f"an input of {declared.type} is not supported, only tensors of floats and whole numbers"
                 )
             for axis, size in enumerate(dims):
                 if isinstance(size, str) and axis == axes[0]:
@@ -186,7 +178,7 @@ class OnnxConversion:
             self._convert(operation)
         outputs = [self._output(declared) for declared in self.model.outputs]
         if self.refusals:
-            raise UnsupportedModel(self.refusals)
+            raise UnsupportedModel.of("node", self.refusals, "imported")
         doors = [door for door in outputs if door is not None]
         parts, instead = tidy(self.builder.parts, [door.node for door in doors])
         doors = [replace(door, node=instead.get(door.node, door.node)) for door in doors]
@@ -211,6 +203,7 @@ class OnnxConversion:
         )
 
     def _convert(self, operation: OnnxOperation) -> None:
+        """Convert one node, or record why it is refused; a node whose operands were refused is skipped."""
         if operation.op == "If" and not operation.domain:
             self._choose(operation)
             return
@@ -273,6 +266,7 @@ class OnnxConversion:
     def _results(
         self, operation: OnnxOperation, operands: list[Operand], supported: bool
     ) -> Sequence[Operand]:
+        """The results of a node: constants where all operands are constant, else layers."""
         values = [operand for operand in operands if isinstance(operand, OnnxValue)]
         if operation.op == "Shape" and values:
             first, last = operation.attributes.get("start", 0), operation.attributes.get("end")
@@ -290,6 +284,7 @@ class OnnxConversion:
         return [result] if isinstance(result, OnnxValue | np.ndarray) else list(result)
 
     def _output(self, declared: Declared) -> Door | None:
+        """The correspondence of an output; None if it was refused."""
         operand = self.operands.get(declared.name)
         if operand is None:
             return None
@@ -314,5 +309,5 @@ class OnnxConversion:
         if operation.op in REASONS:
             return REASONS[operation.op]
         if operation.domain:
-            return f"operators of the domain {operation.domain!r} are not read"
+            return f"operators of the domain {operation.domain!r} are not supported"
         return "the operator is not supported"

@@ -44,6 +44,7 @@ def with_parts(model: OnnxModel) -> OnnxModel:
 
 
 def _parts(node: OnnxOperation, constants: Mapping[str, Array]) -> list[OnnxOperation]:
+    """The standard nodes that compute the same as this node of ONNX Runtime's own domain."""
     if node.op in SAME:
         return [replace(node, domain="")]
     if node.op in PARTS and not node.attributes.get("channels_last"):

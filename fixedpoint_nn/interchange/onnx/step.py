@@ -74,13 +74,13 @@ class OnnxStep:
         value = self.attribute(name, allowed[0])
         if value not in allowed:
             text = " or ".join(repr(one) for one in allowed)
-            raise Refused(f"its attribute {name} is {value!r}, and only {text} is read")
+            raise Refused(f"its attribute {name} is {value!r}, and only {text} is supported")
 
     def check_attributes(self) -> None:
         """Raise Refused if an attribute was not read."""
         left = [name for name in self.operation.attributes if name not in self.asked]
         if left:
-            raise Refused(f"its attribute {left[0]} is not read")
+            raise Refused(f"its attribute {left[0]} is not supported")
 
     # ---- operands -----------------------------------------------------------------------------------------
 

@@ -76,6 +76,7 @@ def _binary(op: str) -> Write:
 
 
 def _dot(nodes: Nodes, x: NodeOperands) -> str:
+    """Write a product of matrices, also of one with weights for each row."""
     if x.about["accumulator"] is not None:
         raise Unwritable(
             "has a modelled accumulator, which rounds at every step; only exact ones are written"
@@ -111,6 +112,7 @@ def _take(nodes: Nodes, x: NodeOperands) -> str:
 
 
 def _index(nodes: Nodes, x: NodeOperands) -> str:
+    """Write an index expression as slices, and squeezes of the axes that single indices drop."""
     index = x.about["index"]
     items = list(index) if isinstance(index, tuple) else [index]
     shape = x.sources[0].shape

@@ -34,6 +34,7 @@ def subtract(step: TfliteStep) -> Made:
 
 
 def _sum(step: TfliteStep, sign: int) -> Made:
+    """Convert ADD or SUB (`sign` -1): both operands scaled to twice the larger scale, added, and rescaled."""
     pair, output = _operands(step), step.output()
     dtype = step.same_type(pair.first.tensor, pair.second_tensor, output)
     up = LEFT_SHIFTS[dtype]
@@ -147,20 +148,20 @@ def _operands(step: TfliteStep) -> OperandPair:
     tensors = step.tensor(0), step.tensor(1)
     values = [place for place in (0, 1) if tensors[place].data is None]
     if not values:
-        raise Unsuited("joins two constants")
+        raise Unsuited("combines two constants")
     shapes = tensors[0].shape, tensors[1].shape
     try:
         joined = np.broadcast_shapes(*shapes)
     except ValueError:
         joined = ()
     if joined != step.output().shape:
-        raise Unsuited(f"joins the shapes {shapes[0]} and {shapes[1]}, and declares {step.output().shape}")
+        raise Unsuited(f"combines the shapes {shapes[0]} and {shapes[1]}, and declares {step.output().shape}")
     first = step.value(values[0])
     if len(values) == 2:
         second = step.value(1)
         if len(first.tensor.shape) != len(second.tensor.shape):
             raise Unsuited(
-                f"joins the shapes {first.tensor.shape} and {second.tensor.shape}, of different numbers of axes"
+                f"combines the shapes {first.tensor.shape} and {second.tensor.shape}, of different numbers of axes"
             )
         return OperandPair(first, second, second.tensor)
     other = step.constant(1 - values[0])

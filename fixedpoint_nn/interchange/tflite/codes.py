@@ -56,6 +56,7 @@ def requantize(step: TfliteStep) -> Made:
 
 
 def _rescaled(step: TfliteStep, x: TfliteValue, real: float, codes: tuple[int, int]) -> Made:
+    """x * real, rounded as TFLite does: by a table of 8-bit codes, or by the multiplier for 16 bits."""
     if x.tensor.dtype == "int16":
         return Made(rescaled_twice(real, x.range, codes, step.name), (x,), codes)
     m, shift = quantized_multiplier(real)
@@ -153,6 +154,7 @@ def curve(name: str, function: Callable[[Any], Any]) -> Callable[[TfliteStep], M
 
 
 def _table(step: TfliteStep, x: TfliteValue, name: str, function: Callable[[Any], Any]) -> ValueTable:
+    """The table of a real function over all codes of x, computed in float32 as TFLite does."""
     output, f = step.output(), x.format
     centred = np.arange(f.int_min, f.int_max + 1).astype(np.float32)
     real = function((np.float32(x.tensor.scale) * centred).astype(np.float64)).astype(np.float32)

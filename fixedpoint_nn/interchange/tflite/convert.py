@@ -20,6 +20,7 @@ from fixedpoint_nn.interchange.tflite.model import TfliteModel, TfliteOperator, 
 from fixedpoint_nn.interchange.tflite.operators import OPERATORS
 from fixedpoint_nn.interchange.tflite.states import without_variables
 from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep, TfliteValue, checked
+from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from fixedpoint_nn.layers.activation import Argmax
 from fixedpoint_nn.layers.graph import Graph, Node
 from fixedpoint_nn.network.quantized import Quantized
@@ -32,14 +33,6 @@ if TYPE_CHECKING:
 MOST_IMAGES, MOST_VALUES = 64, 1 << 23  # samples at a time, and values of one layer of all of them
 
 MOST = {"products": 1 << 35, "values": 1 << 28, "entries of tables": 1 << 23}  # for one sample
-
-
-class UnsupportedModel(ValueError):
-    """Raised for a model with operators that cannot be converted exactly; message and `refusals` name all of them."""
-
-    def __init__(self, message: str, refusals: Sequence[str] = ()) -> None:
-        super().__init__(message)
-        self.refusals = tuple(refusals) or (message,)
 
 
 def from_tflite(source: str | os.PathLike[str] | bytes, *, softmax: bool = True) -> Graph | Quantized:
@@ -61,12 +54,7 @@ def float_conversion(model: TfliteModel) -> Imported:
     try:
         return float_network(model)
     except Unsupported as refused:
-        raise UnsupportedModel(_message(refused.problems), refused.problems) from None
-
-
-def _message(problems: Sequence[str]) -> str:
-    count = len(problems)
-    return f"the model has {count} operator{'s' * (count > 1)} that cannot be converted exactly: {'; '.join(problems)}"
+        raise UnsupportedModel.of("operator", refused.problems) from None
 
 
 class TfliteConversion:
@@ -92,7 +80,7 @@ class TfliteConversion:
         for operator in operators:
             self._convert(operator)
         if self.problems:
-            raise UnsupportedModel(_message(self.problems), self.problems)
+            raise UnsupportedModel.of("operator", self.problems)
         outputs = output_names(self.model)
         for name, (result, index_only) in zip(outputs, results, strict=True):
             if result.index not in self.values:
@@ -174,6 +162,7 @@ class TfliteConversion:
             raise UnsupportedModel(f"the model's {what} {reason}") from None
 
     def _convert(self, operator: TfliteOperator) -> None:
+        """Add the layer of one operator, or record why it is refused."""
         step = TfliteStep(part_name(operator), operator, self.model.tensors, self.values)
         convert: Callable[[TfliteStep], Made | Sequence[Made]] | None = OPERATORS.get(operator.kind)
         try:
@@ -182,7 +171,7 @@ class TfliteConversion:
             outputs = step.outputs()
             for output in outputs:
                 if output.index in self.values:
-                    raise Unsuited(f"gives {output.name!r}, which has a value already")
+                    raise Unsuited(f"gives {output.name!r}, which an earlier operator computes already")
             made = convert(step)
             makes = (made,) if isinstance(made, Made) else tuple(made)
             if len(makes) != len(outputs):

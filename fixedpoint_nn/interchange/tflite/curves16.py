@@ -59,6 +59,7 @@ def _scaled(step: TfliteStep, most: int) -> Ints:
 
 
 def _multiplier(x: TfliteTensor, most: int) -> tuple[int, int]:
+    """(multiplier, right shift) of the input of TFLite's 16-bit tables of sigmoid and tanh."""
     power = np.log2(np.float32(x.scale))
     nearest = np.round(power)
     up = 12 + int(nearest)

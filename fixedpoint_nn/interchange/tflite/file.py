@@ -138,7 +138,7 @@ class Reader:
         """Deduct elements from the budget; raises TfliteError when it is exhausted."""
         self.budget -= elements
         if self.budget < 0:
-            raise TfliteError("it describes more than it holds")
+            raise TfliteError("it describes more data than it holds")
 
     @staticmethod
     def check(place: int, tensors: tuple[TfliteTensor, ...]) -> None:

@@ -34,9 +34,8 @@ def is_float(model: TfliteModel) -> bool:
 
 def float_network(model: TfliteModel) -> Imported:
     """The float network; raises `Unsupported` with all refusals."""
-    from fixedpoint_nn.interchange.onnx.model import Declared, OnnxError
-    from fixedpoint_nn.interchange.onnx.model import OnnxModel as OnnxModel
-    from fixedpoint_nn.interchange.onnx.reader import UnsupportedModel, converted
+    from fixedpoint_nn.interchange.onnx.model import Declared, OnnxError, OnnxModel
+    from fixedpoint_nn.interchange.onnx.reader import converted
 
     names = tensor_names(model)
     known = {place: names[place] for place in model.inputs}

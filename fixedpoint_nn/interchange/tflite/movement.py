@@ -50,7 +50,7 @@ def concatenation(step: TfliteStep) -> Made:
     values = tuple(step.value(place) for place in range(len(step.operator.inputs)))
     output = step.output()
     if not values:
-        raise Unsuited("joins nothing")
+        raise Unsuited("concatenates no values")
     same_scale(output, *(value.tensor for value in values))
     rank, axis = len(output.shape), step.options["Axis"]
     if step.options["FusedActivationFunction"]:
@@ -80,7 +80,7 @@ def strided_slice(step: TfliteStep) -> Made:
         last = None if masks["End"] >> axis & 1 else end
         parts.append(begin if masks["ShrinkAxis"] >> axis & 1 else (first, last, stride))
     if isinstance(parts[0], int) or len(range(1)[slice(*parts[0])]) != 1:
-        raise Unsuited("cuts through the batch")
+        raise Unsuited("slices the batch")
     sizes = [
         len(range(size)[slice(*part)]) for size, part in zip(x.shape, parts[1:]) if not isinstance(part, int)
     ]
@@ -88,7 +88,7 @@ def strided_slice(step: TfliteStep) -> Made:
         part for part, size in zip(parts[1:], x.shape) if isinstance(part, int) and not -size <= part < size
     ]
     if places or 0 in sizes:
-        raise Unsuited(f"cuts nothing out of a value of shape {x.tensor.shape}")
+        raise Unsuited(f"slices an empty part of a value of shape {x.tensor.shape}")
     return Made(Cut(tuple(parts[1:])), (x,), x.range)
 
 

@@ -106,7 +106,7 @@ class TfliteStep:
         """A constant input; raises Unsuited."""
         tensor = self.tensor(place)
         if tensor.dtype not in CONSTANTS:
-            raise Unsuited(f"has the input {tensor.name!r} of {tensor.dtype}, which is not read")
+            raise Unsuited(f"has the input {tensor.name!r} of {tensor.dtype}, which is not supported")
         if tensor.data is None or tensor.sparse:
             kind = "sparse" if tensor.sparse else "computed while the model runs"
             raise Unsuited(f"has the input {tensor.name!r}, which is {kind}, and a dense constant is needed")

@@ -115,6 +115,11 @@ def _where(kind: type[Any], condition: Any, x: Any, y: Any) -> Any:
     return kind._joined([first._operand(x), first._operand(y)], lambda arrays: np.where(condition, *arrays))
 
 
+def _take(_: type[Any], x: Any, indices: Any, axis: int | None = None) -> Any:
+    """The elements at these indices of an axis, or of the array in one dimension, as in NumPy."""
+    return x.reshape(-1).take(indices) if axis is None else x.take(indices, axis)
+
+
 def _array_equal(_: type[Any], a: Any, b: Any) -> bool:
     return bool(np.shape(a) == np.shape(b) and np.all(a == b))
 
@@ -141,7 +146,7 @@ _SPECIAL: dict[Any, Callable[..., Any]] = {
     np.amin: _reduction("min"),
     np.dot: lambda _, a, b: a @ b,
     np.compress: _compress,
-    np.take: lambda _, x, indices, axis=0: x.take(indices, axis),
+    np.take: _take,
     np.where: _where,
     np.array_equal: _array_equal,
     np.zeros_like: _zeros_like,

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 // Exact integer matrix products with a fused epilogue, and two element-wise passes, for numerics/native/library.py.
 //
-// Integers come and go as float32, the container that FixedArray keeps them in. A product is
+// Operands and results are integers in float32, as FixedArray stores them. A product is
 //
-//     out = fit(round((rows @ weights + bias + addend) / 2**shift)),   with ReLU before the rounding if asked for,
+//     out = fit(round((rows @ weights + bias + addend) / 2**shift)),   with ReLU before the rounding if `relu` is set,
 //
-// with sums in int32: the caller has proven that no sum leaves it. Weights are packed once, in blocks of 64 columns:
+// with sums in int32: the caller has proven that none overflows. Weights are packed once, in blocks of 64 columns:
 // four taps of 8 bits side by side (vpdpbusd), or two taps of 16 bits (pmaddwd, vpdpwssd). No instruction here saturates.
 //
 // Words of 16 bits times weights of 16 bits (`wide`) make sums that int32 cannot hold: there the weights are two words,
 // weight = low + 256 * high with low a signed byte, and the two sums, taken over so few taps that each fits int32, are
-// joined in int64.
+// added in int64.
 
 #include <stdint.h>
 #include <string.h>
@@ -42,14 +42,14 @@ enum { WRAP, SATURATE, SATURATE_SYMMETRIC, ZERO, NO_OVERFLOW };
 typedef struct {
     int64_t rows, taps, columns;
     int64_t row_stride;      // of the rows, in floats
-    int32_t bits;            // 8: packed by fours, rows as unsigned bytes; 16: packed by pairs
+    int32_t bits;            // 8: four taps side by side, rows as unsigned bytes; 16: two taps side by side
     int32_t offset;          // added to every element of the rows before it is packed (the bias undoes it)
     int32_t relu, shift, rounding, overflow, low, high, word, is_signed;
-    int32_t raw;             // the sums themselves: no epilogue but ReLU
-    int32_t runs;            // of taps that lie side by side in memory: 1 for a matrix, a window's rows for a convolution
+    int32_t raw;             // the result is the sums, with ReLU but without the rest of the epilogue
+    int32_t runs;            // of adjacent taps in memory: 1 for a matrix, a window's rows for a convolution
     int64_t run_stride;      // from one run to the next, in floats
     int64_t out_columns, out_rows, column_step, row_step, image_stride;  // of a convolution's windows
-    int64_t wide;            // 0, or the taps after which sums go to int64: low and high weights are packed, bias is int64
+    int64_t wide;            // 0, or the number of taps whose sums fit int32: low and high weights are packed, bias is int64
 } Product;
 
 int fx_best_level(void) {
@@ -69,7 +69,7 @@ int64_t fx_packed_bytes(int64_t taps, int64_t columns, int bits) {
     return (columns + COLUMNS - 1) / COLUMNS * fx_padded_taps(taps, bits) * COLUMNS * (bits / 8);
 }
 
-int64_t fx_scratch_bytes(int64_t taps, int bits) {  // of the packed rows; 64 more for loads over the end
+int64_t fx_scratch_bytes(int64_t taps, int bits) {  // of the packed rows, and 64 more for loads that read beyond the end
     return ROWS * fx_padded_taps(taps, bits) * (bits / 8) + 64;
 }
 
@@ -230,7 +230,7 @@ FOR_AVX512 static void pack_row_avx512(const float *row, int64_t taps, int64_t p
 }
 #endif
 
-// ---- sums of one block of columns: start values, then tap by tap ---------------------------------------------------
+// ---- sums of one block of columns: initial values, then tap by tap ---------------------------------------------------
 
 INLINE void begin(const Product *p, const int32_t *bias, const float *addend, int64_t row, int64_t column, int columns,
                   int32_t *sums) {
@@ -256,7 +256,7 @@ INLINE void add_fours_portable(const uint8_t *row, const int8_t *weights, int64_
     }
 }
 
-// Some of the taps: `groups` of four bytes or of two words; the rows are `stride` elements apart.
+// Adds `groups` of four bytes or of two words; the rows are `stride` elements apart.
 typedef struct {
     int bits;
     int64_t stride, groups;
@@ -365,13 +365,13 @@ INLINE void pack_block(const Product *p, const float *rows, int64_t first, int c
     for (int r = 0; r < count; r++) {
         const float *row = row_at(p, rows, first + r);
         char *to = (char *)scratch + r * padded * size;
-        for (int64_t i = 0; i < p->runs; i++)  // the last one fills up with zeros
+        for (int64_t i = 0; i < p->runs; i++)  // the last one is padded with zeros
             pack_row(row + i * p->run_stride, run, i + 1 < p->runs ? run : padded - i * run, p->bits, p->offset,
                      to + i * run * size);
     }
 }
 
-// totals = bias + addend + rows @ (low + 256 * high), some taps at a time.
+// totals = bias + addend + rows @ (low + 256 * high), a segment of taps at a time.
 INLINE void add_wide(const Product *p, const void *scratch, int64_t first, int count, int64_t column, int columns,
                      const char *packed, const int64_t *bias, const float *addend, int32_t *sums, int64_t *totals, Tile tile) {
     int64_t padded = fx_padded_taps(p->taps, p->bits);
@@ -443,7 +443,7 @@ void fx_product(int level, const Product *p, const float *rows, const void *pack
 
 // ---- element by element --------------------------------------------------------------------------------------------
 
-// Integers in float32 times 2**-shift, rounded and saturated: |x| is at most 2**24, so the remainder is exact.
+// Integers in float32 times 2**-shift, rounded and saturated: |x| is at most 2**24, so the remainder is exact in float32.
 INLINE float rounded_float(float value, int rounding) {
     float whole = __builtin_floorf(value), rest = value - whole;
     int above = rest > 0.5f, tie = rest == 0.5f, negative = value < 0;
@@ -461,7 +461,7 @@ INLINE float rounded_float(float value, int rounding) {
 }
 
 typedef struct {
-    int64_t rows, columns, row_stride;  // of x, in floats; `out` has no gaps
+    int64_t rows, columns, row_stride;  // of x, in floats; the rows of `out` are adjacent
     int32_t rounding;
     float scale, low, high;
 } Requantize;

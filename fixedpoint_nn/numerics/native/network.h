@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: MIT
 // A feed-forward network as a list of operations on tensors, for numbers/networks/native_network.py.
 //
-// Tensors are images (height, width, channels) of bytes or of words of 16 bits, without gaps but for their edges: whoever
-// needs padding has it in memory, so that a convolution reads its windows where they lie. What is stored is the integer
-// plus `zero`, which brings signed bytes to 0..255 and unsigned words to -32768..32767; the bias undoes it.
+// Tensors are images (height, width, channels) of bytes or of 16-bit words, stored contiguously except for their edges:
+// padding is stored in memory, so that a convolution reads its windows in place. The stored value is the integer plus
+// `zero`, which maps signed bytes to 0..255 and unsigned words to -32768..32767; the bias compensates for it.
 //
 // A product starts from its bias and adds, tap by tap, modulo 2**32: vpdpbusd and vpdpwssd do not saturate, so that the
-// sum is exact if the whole sum, bias and all, fits int32, whatever it was on the way. Where 16 bits times 16 bits make
-// larger sums (`WIDE`), the taps are cut into segments after which the sum moves its upper half to a second register:
+// sum is exact if the whole sum with its bias fits int32, even if a partial sum overflows. Where 16 bits times 16 bits
+// make larger sums (`WIDE`), the taps are divided into segments, and after each one the upper half of the sum moves to a
+// second register:
 //
 //     high += sum >> 16,  sum &= 65535.
 //
-// Rounding by `shift` bits needs of the lower half its highest 17 - shift bits, and whether the others are zero: these
-// stand below `high` in one int32 (`narrowed`), 15 - kept bits shorter than the sum.
+// Rounding by `shift` bits needs the highest 17 - shift bits of the lower half, and whether the others are zero:
+// `narrowed` appends these to `high` in one int32, 15 - kept bits shorter than the sum.
 //
 // A segment is as long as 65535 + 32768 * (the sum of its weights' magnitudes) <= 2**31 - 1 in every column, so that no
-// sum leaves int32 before it is moved; the total is 65536 * high + sum.
+// sum overflows int32 before it is moved; the total is 65536 * high + sum.
 
 typedef struct {
     int64_t image_bytes;                // from one image to the next
@@ -24,23 +25,23 @@ typedef struct {
     int32_t height, width, channels;
     int32_t bytes, zero;
     int32_t padded;                     // has edges, which hold `zero`
-    int64_t arena;                      // where its images begin in a block's memory, in bytes for an image
-    char *base;                         // where they begin now
+    int64_t arena;                      // the offset of its images in a block's memory, in bytes for each image
+    char *base;                         // the address of its images for the current block
 } Tensor;
 
 typedef struct {
     int32_t relu, shift, rounding, overflow, low, high, word, is_signed;
 } Finish;
 
-// Sums that finish quickly: sum >> shift, an odd result of a tie (no bit of `tie_bits` is set) made even, and clipped to
-// low..high. Whatever else there is stands in the bias, or in `start`: half a step for roundings to nearest, and `zero`.
+// The quick epilogue: sum >> shift, an odd result of a tie (no bit of `tie_bits` is set) made even, and clipped to
+// low..high. The bias, or `start`, contains the rest: half a step for roundings to nearest, and `zero`.
 typedef struct {
     int32_t is, shift, tie_bits, low, high, start;
 } Quick;
 
 typedef struct {
     int64_t offset;                     // bytes from a window's first element
-    int32_t groups, join;               // four bytes or two words each; whether the sums move up then
+    int32_t groups, join;               // of four bytes or two words; whether the upper halves of the sums move afterwards
 } Segment;
 
 enum { BYTES, WORDS, WIDE };
@@ -50,7 +51,7 @@ typedef struct {
     int32_t kind, a, b, out;            // tensors; `out` of -1 is the result, in float32
     Finish finish;
     Quick quick;
-    int64_t *outside;                   // counts quick results and floats that had to be clipped, if it is there
+    int64_t *outside;                   // counts quick results and floats that are clipped; may be NULL
     float scale;                        // of ENTER_FLOATS
     int32_t given_bytes, given_signed;  // of ENTER_STORED
     // CONVOLVE
@@ -62,9 +63,9 @@ typedef struct {
     const int64_t *first_segment;       // of each block of columns, and the end
     // MAXIMUM, AVERAGE; ADD shifts both operands left
     int32_t kernel_y, kernel_x, stride_y, stride_x;
-    int64_t corner;                     // elements from a's first one to the first window's
+    int64_t corner;                     // elements from a's first element to the first window's
     int32_t factor, a_shift, b_shift;
-    const void *table;                  // of TABLE: stored values by the lowest bits of the stored code
+    const void *table;                  // of TABLE: stored values, by the lowest bits of the code
     int32_t mask;
 } Step;
 
@@ -77,7 +78,7 @@ typedef struct {
 INLINE Ties ties_of(int rounding, int shift) {
     int32_t half = shift ? (int32_t)1 << (shift - 1) : 0, rest = shift ? (int32_t)(((uint32_t)1 << shift) - 1) : 0;
     if (shift == 0) { Ties none = {0, 0, 0, 0}; return none; }
-    switch (rounding) {  // by_sign is added where the sum is negative
+    switch (rounding) {  // `by_sign` is added to negative sums
         case TOWARD_ZERO: { Ties t = {rest, 0, rest, 0}; return t; }
         case HALF_UP: { Ties t = {rest, half, 0, 0}; return t; }
         case HALF_DOWN: { Ties t = {rest, half - 1, 0, 0}; return t; }
@@ -88,7 +89,7 @@ INLINE Ties ties_of(int rounding, int shift) {
     }
 }
 
-// The same for one sum of 64 bits: where int32 is too narrow.
+// The same for one 64-bit sum, where int32 is too narrow.
 static int32_t finished_wide(const Finish *f, int64_t sum) {
     if (f->relu && sum < 0) sum = 0;
     int64_t value = sum;
@@ -110,7 +111,7 @@ static int32_t finished_wide(const Finish *f, int64_t sum) {
 
 INLINE char *image_of(const Tensor *t, int64_t image) { return t->base + image * t->image_bytes + t->first; }
 
-// May the samples stay where they are? They are stored as they shall be, and no group of taps reads over their end.
+// Whether the samples can be used in place: they are stored as needed, and no group of taps reads beyond their end.
 INLINE int is_stored(const Step *s, const Tensor *t) {
     return s->kind == ENTER_STORED && s->given_bytes == t->bytes && t->zero == 0 && !t->padded && t->image_bytes % 4 == 0;
 }
@@ -119,16 +120,16 @@ INLINE int is_stored(const Step *s, const Tensor *t) {
 
 enum { SCAN_PRODUCT, SCAN_REQUANTIZE, SCAN_LOOKUP, SCAN_MULTIPLY, SCAN_COMBINE, SCAN_LOAD, SCAN_STORE };
 
-// A matrix of floats or doubles. Scratch has rows for one block; a matrix of the whole batch (`whole`) moves with block
-// and step. Strides are in elements.
+// A matrix of floats or doubles. A scratch matrix has rows for one block; one of the whole batch (`whole`) is indexed by
+// block and step. Strides are in elements.
 typedef struct {
     char *base;
     int64_t row_stride, step_stride;
     int64_t whole;
 } Slot;
 
-// Columns of a slot that are a part of a product's rows, times 2**shift: where they stand there, in bytes, and what is
-// added to them.
+// Columns of a slot that are a part of a product's rows, times 2**shift: their offset in the row in bytes, and the
+// value that is added to them.
 typedef struct {
     int32_t slot, column, width, zero, shift;
     int64_t offset;
@@ -141,7 +142,7 @@ typedef struct {
     int64_t rounding;
     const void *row;                              // constants for each column of SCAN_COMBINE, or the table of SCAN_LOOKUP
     int64_t mask;                                 // of SCAN_LOOKUP
-    const Source *sources;                        // of SCAN_PRODUCT; none where the rows of the one before are used again
+    const Source *sources;                        // of SCAN_PRODUCT; none if it uses the rows of the product before it
     int64_t source_count, row_bytes, bytes;       // bytes of an element, also of the words of SCAN_LOAD and SCAN_STORE
     int64_t word_signed;                          // of SCAN_LOAD
     Step product;                                 // a is the packed rows, out the slot
@@ -190,7 +191,7 @@ typedef struct {
 int fx_network_lanes(int level) { return level == AVX512_VNNI ? 16 : level == AVX2 ? 8 : 4; }
 int fx_network_vectors(int level) { return level == AVX512_VNNI ? 4 : 2; }
 
-// Zeros of the edges are written once, as nothing else writes there. 0: done; 1: a float that is not finite.
+// Zeros of the edges are written once, as nothing else writes there. Returns 0, or 1 if a float is not finite.
 int fx_network(int level, const Step *steps, int64_t count, const Tensor *tensors, int64_t tensor_count, const void *x,
                int64_t batch, int64_t block, char *arena, float *out) {
 #if X86

@@ -144,7 +144,7 @@ HERE void FN(store)(void *to, Vec value, int bytes, int32_t zero, int count) {
     }
 }
 
-// A vector of stored values; reads over the end stay in the block's memory.
+// A vector of stored values; reads beyond the end stay in the block's memory.
 HERE Vec FN(stored)(const void *from, int bytes) {
 #if defined(WITH_VNNI)
     return bytes == 1 ? (Vec)_mm512_cvtepu8_epi32(_mm_loadu_si128(from)) : (Vec)_mm512_cvtepi16_epi32(_mm256_loadu_si256(from));
@@ -162,7 +162,7 @@ HERE Vec FN(stored)(const void *from, int bytes) {
 #endif
 }
 
-// The total 65536 * high + sum with its lower half shortened to what the rounding sees.
+// The total 65536 * high + sum with its lower half reduced to the bits that the rounding needs.
 HERE Vec FN(narrowed)(Vec high, Vec sum, int32_t kept) {
 #ifdef WITH_VNNI
     Vec rest = kept ? sum & (65535 >> kept) : sum;
@@ -174,7 +174,7 @@ HERE Vec FN(narrowed)(Vec high, Vec sum, int32_t kept) {
     return kept ? (high << (kept + 1)) + (sum >> (16 - kept) << 1) + low : (high << 1) + low;
 }
 
-// The quick end of a sum, with the constants of `Quick` in vectors.
+// The quick epilogue of a sum, with the constants of `Quick` as vectors.
 typedef struct {
     Vec low, high, ties;
     int32_t shift, tie_bits;
@@ -189,7 +189,7 @@ HERE Vec FN(quick)(const FN(Ends) *e, Vec sum) {
     return FN(smaller)(FN(larger)(FN(evened)(sum >> e->shift, sum, e->ties, e->tie_bits), e->low), e->high);
 }
 
-// How many of the first `count` sums are clipped; what ReLU makes zero is not outside.
+// How many of the first `count` sums are clipped; a sum that ReLU makes zero does not count.
 HERE int64_t FN(clipped)(const FN(Ends) *e, int relu, Vec sum, int count) {
     Vec whole = FN(evened)(sum >> e->shift, sum, e->ties, e->tie_bits);
 #ifdef WITH_VNNI
@@ -216,7 +216,7 @@ typedef struct {
     int32_t zero;
 } FN(Product);
 
-// `rows` results of one block of columns from their sums: `sums` and, of wide ones, `highs`, a vector after the other.
+// `rows` results of one block of columns from their sums: `sums` and, of wide ones, `highs`, one vector after another.
 TARGET static void FN(finish_rows)(const FN(Product) *p, const Vec *sums, const Vec *highs, int rows, int vectors,
                                    char *const *to, int columns) {
     const Step *s = p->step;
@@ -312,7 +312,7 @@ typedef void (*FN(Tile))(const FN(Product) *, const char *const *, char *const *
 #define TILES(ROWS_, VECTORS_, WORDS_) TILE(ROWS_, VECTORS_, WORDS_) TILE(2, VECTORS_, WORDS_) TILE(1, VECTORS_, WORDS_)
 #define CHOICE(ROWS_, VECTORS_, WORDS_)                                                                                  \
     {ROWS_, {FN(tile_##ROWS_##_##VECTORS_##_##WORDS_), FN(tile_2_##VECTORS_##_##WORDS_), FN(tile_1_##VECTORS_##_##WORDS_)}}
-// Rows at once, so that sums, weights and one group of a row fill the registers: of one block, two rows, and one.
+// Rows computed at once, so that sums, weights and one group of a row fill the registers: of one block, two rows, and one.
 typedef struct {
     int rows;
     FN(Tile) tiles[3];
@@ -367,9 +367,9 @@ TARGET static void FN(convolve)(const Step *s, const Tensor *tensors, int64_t im
     }
 }
 
-// ---- everything else ------------------------------------------------------------------------------------------------
+// ---- element by element, and windows --------------------------------------------------------------------------------
 
-#define CHUNK 256  // floats at once
+#define CHUNK 256  // floats at a time
 
 HERE void FN(enter_ints)(const float *x, int64_t count, int bytes, int32_t zero, char *to) {
     uint8_t *restrict as_bytes = (uint8_t *)to;
@@ -378,8 +378,8 @@ HERE void FN(enter_ints)(const float *x, int64_t count, int bytes, int32_t zero,
     else for (int64_t j = 0; j < count; j++) as_words[j] = (int16_t)((int32_t)x[j] + zero);
 }
 
-// Floats in steps of the format, rounded and clipped; how many were outside, or -1 where one is not finite. What lies
-// outside by more than a step is clipped before it is rounded: that changes no result.
+// Floats in steps of the format, rounded and clipped; returns how many were outside, or -1 if one is not finite. Values
+// outside by more than a step are clipped before they are rounded, which changes no result.
 HERE int32_t FN(enter_floats)(const Step *s, const float *restrict x, int count, float *restrict rounded) {
     const float low = (float)s->finish.low, high = (float)s->finish.high, scale = s->scale;
     int32_t outside = 0, wrong = 0;
@@ -431,7 +431,7 @@ HERE void FN(enter_stored)(const Step *s, const char *x, int64_t count, int byte
 #undef CASE
 }
 
-// Whole numbers in float32 or in their own words, or floats that are brought to the format. 1: one is not finite.
+// Whole numbers in float32 or in their own words, or floats that are rounded to the format. Returns 1 if one is not finite.
 TARGET static int FN(enter)(const Step *s, const Tensor *t, const char *x, int64_t images) {
     const int64_t width = (int64_t)t->width * t->channels;
     const int bytes = t->bytes;
@@ -461,7 +461,7 @@ TARGET static int FN(enter)(const Step *s, const Tensor *t, const char *x, int64
     return 0;
 }
 
-// Stored bytes or words of both tensors are of one kind, and ordered as the integers are.
+// Stored bytes or words of both tensors have the same type, and are ordered as the integers are.
 TARGET static void FN(maximum)(const Step *s, const Tensor *a, const Tensor *to, int64_t images) {
     const int64_t bytes = a->bytes, row = a->row * bytes, pixel = a->channels * bytes;
     const int ky = s->kernel_y, kx = s->kernel_x, height = to->height, width = to->width;
@@ -503,7 +503,7 @@ TARGET static void FN(maximum)(const Step *s, const Tensor *a, const Tensor *to,
         }
 }
 
-// The end of sums of stored values, whose zeros `start` takes back: quick, in int32, or of their factor in int64.
+// The epilogue of sums of stored values, whose zeros `start` subtracts: quick in int32, or with a factor in int64.
 #define END(SUM, IN_INT64, COUNT)                                                      \
     if (quick) {                                                                       \
         value = FN(quick)(&ends, SUM + start);                                         \

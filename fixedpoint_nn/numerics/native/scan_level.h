@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A loop over time for one level of instructions, on slots of REAL numbers, in which all integers of the loop are exact.
+// A loop over time for one instruction set, on slots of REAL numbers, which represent all integers of the loop exactly.
 
 #define RN(name) JOINED(AT_LEVEL(name), JOINED(_, REAL))
 
-// Whole numbers times a power of two, rounded: REAL holds the product exactly, and so its rest.
+// Whole numbers times a power of two, rounded: REAL holds the product exactly, and so its remainder.
 HERE REAL RN(rounded)(REAL value, int rounding) {
     REAL whole = FLOOR_OF(value), rest = value - whole;
     int above = rest > (REAL)0.5, tie = rest == (REAL)0.5, negative = value < 0;
@@ -57,7 +57,7 @@ HERE void RN(element_wise)(const Operation *o, int64_t rows, const REAL *restric
             for (; j < width; j++) out[j] = row[(int32_t)a[j] & mask];
         } else if (o->kind == SCAN_MULTIPLY) {
             for (int64_t j = 0; j < width; j++) out[j] = a[j] * b[j];
-        } else {  // a * a_factor + b * b_factor + row: whole numbers that REAL holds, so that no order of adding matters
+        } else {  // a * a_factor + b * b_factor + row: whole numbers that REAL holds, in any order
             if (bs) for (int64_t j = 0; j < width; j++) out[j] = a[j] * af + b[j] * bf;
             else for (int64_t j = 0; j < width; j++) out[j] = a[j] * af;
             if (row) for (int64_t j = 0; j < width; j++) out[j] += row[j];
@@ -65,7 +65,7 @@ HERE void RN(element_wise)(const Operation *o, int64_t rows, const REAL *restric
     }
 }
 
-// Integers of one or two bytes to REAL, and back; `whole` slots keep them, one time step after the other.
+// Integers of one or two bytes to REAL, and back; `whole` slots hold them for all time steps in order.
 HERE void RN(load_rows)(const Operation *o, int64_t rows, const char *from, int64_t as, REAL *out, int64_t os) {
     for (int64_t i = 0; i < rows; i++, from += as * o->bytes, out += os) {
 #define CASE(size, sign, KIND)                                                                    \
@@ -78,13 +78,13 @@ HERE void RN(load_rows)(const Operation *o, int64_t rows, const char *from, int6
 
 HERE void RN(store_rows)(const Operation *o, int64_t rows, const REAL *a, int64_t as, char *to, int64_t os) {
     const int64_t width = o->width;
-    for (int64_t i = 0; i < rows; i++, a += as, to += os * o->bytes) {  // modulo 2**8 or 2**16: the sign does not matter
+    for (int64_t i = 0; i < rows; i++, a += as, to += os * o->bytes) {  // modulo 2**8 or 2**16, so the sign does not matter
         if (o->bytes == 1) for (int64_t j = 0; j < width; j++) ((uint8_t *)to)[j] = (uint8_t)(int32_t)a[j];
         else for (int64_t j = 0; j < width; j++) ((uint16_t *)to)[j] = (uint16_t)(int32_t)a[j];
     }
 }
 
-// The parts of each row side by side in `scratch`, as bytes or words plus their zeros.
+// Packs the parts of each row side by side in `scratch`, as bytes or words plus their zeros.
 HERE void RN(pack_rows)(const Operation *o, const Slot *slots, int64_t first, int64_t t, int64_t rows, char *scratch) {
     for (const Source *s = o->sources; s < o->sources + o->source_count; s++) {
         const int64_t stride = slots[s->slot].row_stride, width = s->width;

@@ -16,7 +16,6 @@ from fixedpoint_nn.numerics.rounding import Rounding
 BYTES_FROM_LEVEL = 2  # byte products need VNNI
 INT8, INT16 = 1 << 7, 1 << 15
 _CLIPS = (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
-_MOST_KEPT = 15  # bits of the lower half of a wide sum
 # The constant that turns a rounding into a floor, by its shift; ties to even are corrected afterwards.
 _HALVES: dict[Rounding, Callable[[int], int]] = {
     Rounding.FLOOR: lambda shift: 0,
@@ -72,7 +71,7 @@ def fill_product(
     fill_finish(step, epilogue, bound)
     if words == native.WIDE:
         step.kept = max(0, 17 - epilogue.shift)
-        step.in_int64 = step.kept > _MOST_KEPT or bound >= _narrowed(step.kept)
+        step.in_int64 = bound >= _narrowed(step.kept)
         if not step.in_int64:
             step.finish = native.finish_of(epilogue, epilogue.shift - 15 + step.kept)
     packed = native.packed_weights(kernels, matrix, words, runs)

@@ -33,7 +33,7 @@ def grid_loss(outputs: Tensor | Array, boxes: ArrayLike) -> Tensor:
     image, one = np.nonzero(places >= 0)
     place, label = places[image, one], wanted[image, one, 4].astype(np.int64)
     if label.size and label.max() >= width - HEAD:
-        raise ValueError(f"class {label.max()} is asked of {width - HEAD} classes; they are numbered from 0")
+        raise ValueError(f"there is no class {label.max()} among {width - HEAD}; they are numbered from 0")
     count = max(len(label), 1)
 
     sure = cells[..., 0]

@@ -107,8 +107,8 @@ class Distillation(Method):
             labels = np.asarray(targets.labels)
             if labels.shape != outputs.shape[:-1]:
                 raise ValueError(
-                    f"distillation imitates classes, and labels of shape {labels.shape} are none for outputs of shape "
-                    f"{outputs.shape}; leave 'distillation' out"
+                    f"distillation needs labels that are classes, and those of shape {labels.shape} are none for "
+                    f"outputs of shape {outputs.shape}; leave 'distillation' out"
                 )
             copied = imitation(outputs, targets.logits, labels >= 0, self.temperature)
             return loss(outputs, labels) * (1 - self.share) + copied * self.share

@@ -4,12 +4,12 @@
 //
 // The bench prints, and a program beside it (fixedpoint_nn/board/process.py) reads:
 //   =hh   the chip has sent this byte
-//   -     nothing goes on; is there a byte for the chip? The answer may take its time, for simulated time stands still
-//   b     something goes on; is there a byte for the chip?
+//   -     idle; is there a byte for the chip? The answer may take any time, because simulated time does not advance
+//   b     busy; is there a byte for the chip?
 // Each question is answered by two hexadecimal digits, or by `--`: no byte now, and ten bits pass. The end of the
 // input ends the simulation. With CLOCK_PORT defined the clock comes from outside (uart_engine_tb.cpp). With TOP
-// defined the board is a module `top`, such as a netlist, of which nothing but its pins is known: something goes on
-// for a while after each byte.
+// defined the board is a module `top`, such as a netlist, of which only its pins are known: it counts as busy for
+// some time after each byte.
 `default_nettype none
 `ifdef CLOCK_PORT
 module uart_engine_tb (clock);
@@ -106,7 +106,7 @@ module uart_engine_tb;
             end
         end
 
-    // From the chip: each bit is looked at in its middle.
+    // From the chip: each bit is sampled in its middle.
     reg [7:0] letter;
     always @(posedge clock)
         if (wait_for != 0) wait_for <= wait_for - 1;

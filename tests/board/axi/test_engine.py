@@ -44,7 +44,9 @@ def test_the_engine_says_what_it_is_built_of() -> None:
 def test_another_block_at_the_address_is_told() -> None:
     memory = Memory()
     memory.values[AxiAddress.IDENTIFICATION] = 0xFFFFFFFF
-    with refused("at a dictionary stands 0xFFFFFFFF where an engine has 0x46504E4E; is it its address?"):
+    with refused(
+        "a dictionary identifies itself as 0xFFFFFFFF, and an engine as 0x46504E4E; check the address"
+    ):
         AxiEngine(memory)
 
 

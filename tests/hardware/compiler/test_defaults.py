@@ -17,6 +17,8 @@ from fixedpoint_nn.hardware.compiler import (
     kernel_selection,
     lower,
     pipeline,
+    rescaling,
+    scan_layout,
 )
 from fixedpoint_nn.hardware.compiler.strided_view import ALL_PADDING, Buffer, Register, Window
 
@@ -54,9 +56,11 @@ def test_what_is_compared_and_shown_is_what_tells_things_apart() -> None:
     for made in (
         ir.Declare, ir.Compute, ir.WriteBack, ir.Label, ir.SetRegister, ir.Advance, ir.LoadRegister, ir.StoreArgmax,
         ir.JumpIfEqual, ir.Loop, ir.EngineProgram, expression.Dot, expression.Scale, expression.Product,
-        expression.Expression, Register, Buffer,
+        expression.Expression, Register, Buffer, rescaling.Rescaling, scan_layout.Rows,
     ):  # fmt: skip
         assert made.__eq__ is object.__eq__, made.__name__
+    hidden = {name for name, of in kernel.Kernel.__dataclass_fields__.items() if not of.repr}
+    assert hidden == {"lanes", "ways", "taps_by_channels"}
     stages = pipeline.CompiledNetwork.__dataclass_fields__["stages"]
     assert not stages.repr and not stages.compare
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,21 @@ def test_values_of_16_bits_are_multiplied_and_added(terms: int, lanes: int) -> N
         twin = Twin(engine.config, engine.images, engine.input, sample.reshape(-1))
         twin.run()
         assert np.array_equal(twin.memory[engine.output.addresses()].reshape(3, 3), expected)
+
+
+@pytest.mark.parametrize("terms", [5, 257])
+def test_a_batch_of_products_is_multiplied_one_by_one(terms: int) -> None:
+    """257 terms do not fit the loops of one run: each product is a word, and a second run adds them."""
+    x = FixedArray.from_ints(RNG.integers(-16, 16, (2, 2, 3, terms)), Q(3, 2))
+
+    def net(x: Any) -> Any:
+        return x.matmul(x.transpose(0, 1, 3, 2)).cast(Quantizer(Q(12, 4)))
+
+    engine = lower(net, x.shape[1:], x.format, 4)
+    for sample, expected in zip(x.ints, net(x).ints, strict=True):
+        twin = Twin(engine.config, engine.images, engine.input, sample.reshape(-1))
+        twin.run()
+        assert np.array_equal(twin.memory[engine.output.addresses()].reshape(2, 3, 3), expected)
 
 
 def test_the_verilog_adds_them_too() -> None:

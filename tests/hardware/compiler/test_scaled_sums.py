@@ -104,3 +104,15 @@ def test_weights_have_no_more_bits_than_their_turn(ratio: float) -> None:
         assert all(least <= large < 1 << bits - 1 and 0 < small <= large for large, small in turn)
         errors = [abs(small / large - ratio) for large, small in turn]
         assert errors == sorted(errors)
+
+
+@pytest.mark.parametrize(
+    ("rounding", "twice"), [(Rounding.HALF_UP, False), (Rounding.HALF_AWAY, True), (Rounding.HALF_UP, True)]
+)
+def test_sums_that_are_rounded_once_or_twice_have_a_form_that_does_so(
+    rounding: Rounding, twice: bool
+) -> None:
+    x, y = np.arange(-40, 41), np.arange(-30, 31)
+    form = ScaledSum((2, 1), 3 << 29, 32, rounding, twice)
+    codes = np.array([[word(form, int(i), int(j)) for j in y] for i in x])
+    assert scaled_sum(x, y, codes, (0.75, 0.375), 32) == form

@@ -654,3 +654,19 @@ def test_refusals_say_what_to_do(net: Callable[[Any], Any], sentence: str | None
     with pytest.raises((LoweringError, ValueError, TypeError)) as caught:
         lower(net, (3, 6), Q(4, 4), 4)
     assert sentence is None or sentence in str(caught.value)
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("words", [1, 2])
+def test_products_of_different_points_are_added_whichever_factor_is_of_a_table(
+    words: int, first: bool
+) -> None:
+    """Where several words are read a clock, the table gives more fraction bits, so that no product is stored."""
+    coarse = Table("tanh", Q(4, 4), Quantizer(Q(1, 3)))
+
+    def net(x: Any) -> Any:
+        factors = [x[:, :4], x[:, 4:8].lookup("tanh", coarse)]
+        a, b = factors[::-1] if first else factors
+        return (a * b + x[:, 8:12] * x[:, 12:]).cast(OUT)
+
+    check(net, (16,), 4, samples=4, words=words)

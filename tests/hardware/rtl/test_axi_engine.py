@@ -109,6 +109,20 @@ def test_the_axi_wrapper_streams_tensors_of_three_runs(seed: int) -> None:
     assert passed in bench("axi_engine_tb", values, plusargs)
 
 
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"AUTOSTART": 7, "SECURE_ONLY": 1},
+        {"AUTOSTART": 15, "ACTIVATION_WIDTH": 8, "LANES": 2},
+        {"AUTOSTART": 2, "ACTIVATION_WIDTH": 32, "WEIGHT_WIDTH": 32, "LANES": 8},
+    ],
+    ids=["commanded", "by itself and secure", "forever", "wide"],
+)
+def test_the_wrapper_answers_its_host_and_asks_its_engine_as_the_map_says(parameters: dict[str, int]) -> None:
+    assert "PASS: " in bench("axi_engine_ports_tb", parameters)
+
+
 def test_the_wrapper_hands_every_parameter_to_the_engine() -> None:
     engine, wrapper = ((RTL / name).read_text() for name in ("engine.v", "axi_engine.v"))
     values = re.compile(r"parameter (\w+) = (-?\d+|\"\")(?=[,\n])")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from fractions import Fraction
 
 import numpy as np
@@ -67,6 +68,22 @@ def test_the_verilog_writes_what_the_model_writes(temperature):
     fixed, how = writer("lstm", 1), SamplingConfig(20, temperature)
     rtl = RtlWriter(fixed, how)
     assert np.array_equal(rtl(seed=5, texts=2), [write(fixed, how, 5), write(fixed, how, 6)])
+
+
+@pytest.mark.parametrize("simulator", ["iverilog", pytest.param("verilator", marks=pytest.mark.slow)])
+def test_letters_come_while_the_engine_writes(simulator):
+    fixed, how = writer("lstm", 1), SamplingConfig(20, 1.5)
+    rtl = RtlWriter(fixed, how, simulator=simulator)
+    assert list(rtl.stream(seed=5)) == write(fixed, how, 5).tolist()
+
+
+def test_the_first_letters_are_there_long_before_the_last():
+    fixed = writer("lstm", 1)
+    stream = RtlWriter(fixed, SamplingConfig(3000, 1.5)).stream(seed=5)  # a minute in Icarus
+    threads = threading.active_count()
+    assert [next(stream) for _ in range(5)] == write(fixed, SamplingConfig(5, 1.5), 5).tolist()
+    stream.close()  # which ends the simulation
+    assert threading.active_count() == threads
 
 
 def test_temperature_makes_texts_differ_by_their_seed_and_zero_does_not():

@@ -86,6 +86,26 @@ def broken_engine(tmp_path, monkeypatch):
     return break_engine
 
 
+def test_a_changed_copy_of_the_verilog_is_verified_in_the_place_of_the_engine(folder, tmp_path):
+    copy = tmp_path / "mine"
+    shutil.copytree(toolchain.rtl_folder(), copy)
+    assert verify(folder, rtl=copy).passed
+    text = (copy / "requantize.v").read_text()
+    (copy / "requantize.v").write_text(re.sub(r"3'd6: round = [^;]*;", "3'd6: round = half;", text))
+    verdict = verify(folder, rtl=str(copy), vcd=tmp_path / "waves.vcd")
+    assert (verdict.passed, verdict.ran) == (False, True)
+    assert "first divergence: vector 0, layer lstm.cells.0.cell_tanh" in verdict.text
+    assert (tmp_path / "waves.vcd").stat().st_size > 1000
+    assert verify(folder).passed
+
+
+def test_a_folder_without_the_engine_is_refused(folder, tmp_path):
+    verdict = verify(folder, rtl=tmp_path)
+    sentence = f"{tmp_path} holds no engine.v; give a copy of {toolchain.rtl_folder()}, with its changes"
+    assert (verdict.passed, verdict.ran) == (False, False)
+    assert sentence in verdict.text
+
+
 # What stands in engine.v, what a mistake would be, and the cause that must be named. The mistakes are made where
 # modules are joined, so that a module can be written in another way.
 BUGS = [
@@ -138,7 +158,7 @@ def test_a_broken_engine_is_found_out_with_the_likely_cause(old, new, cause, bro
         tmp_path / "dense",
         corner_vectors=24,
     )
-    assert verify(pack).passed
+    assert verify(folder).passed
     broken_engine("engine.v", old, new)
     verdict = verify(pack)
     assert not verdict

@@ -18,7 +18,8 @@ from onnx.backend.base import Backend, BackendRep
 from fixedpoint_nn import Tensor
 from fixedpoint_nn.interchange.onnx.file import SMALL, read
 from fixedpoint_nn.interchange.onnx.integers.reader import ImportedIntegers, has_integers, imported_integers
-from fixedpoint_nn.interchange.onnx.reader import Imported, UnsupportedModel, imported
+from fixedpoint_nn.interchange.onnx.reader import Imported, imported
+from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 
 
 def network(model: onnx.ModelProto, arrays: dict[str, Any]) -> Imported | ImportedIntegers:

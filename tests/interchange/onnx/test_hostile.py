@@ -19,7 +19,7 @@ from onnx import TensorProto, helper
 
 from fixedpoint_nn import from_onnx
 from fixedpoint_nn.interchange.onnx.model import OnnxError
-from fixedpoint_nn.interchange.onnx.reader import UnsupportedModel
+from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from tests.interchange.onnx.models import model, node
 from tests.interchange.onnx.test_slice import small_cnn
 
@@ -94,13 +94,13 @@ DAMAGED = {
     ),
     "a circle": (
         changed(circle),
-        "is damaged: node '/conv1/Conv' depends on its own result; a graph has no circles",
+        "is damaged: node '/conv1/Conv' depends on its own result; a graph has no cycles",
     ),
     "a value of nobody": (
         changed(dangling),
-        "is damaged: node '/conv1/Conv' takes 'nobody', which nothing gives",
+        "is damaged: node '/conv1/Conv' takes 'nobody', which no node computes",
     ),
-    "a value of two": (changed(doubled), "is damaged: two nodes give the value 'a'"),
+    "a value of two": (changed(doubled), "is damaged: two nodes compute the value 'a'"),
     "a negative axis": (changed(negative), "is damaged: 'image' has an axis of -2 elements"),
     "an output of nobody": (
         changed(no_output),

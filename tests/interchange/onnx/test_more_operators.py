@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto
 
 from fixedpoint_nn import RtlModel, calibrate, layers, quantize
-from fixedpoint_nn.interchange.onnx.reader import UnsupportedModel, imported
+from fixedpoint_nn.interchange.onnx.reader import imported
+from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from tests.interchange.onnx.models import check, model, node
 
 
@@ -260,7 +261,7 @@ def test_einsum_is_one_product_of_matrices(equation: str) -> None:
     [
         ("bii,bij->bj", "which is more than one product of matrices"),
         ("bij,bkj->bk", "which is more than one product of matrices"),
-        ("...ij,...jk->...ik", "and products of two operands without an ellipsis are read"),
+        ("...ij,...jk->...ik", "and products of two operands without an ellipsis are supported"),
     ],
 )
 def test_other_einsums_are_refused(equation: str, reason: str) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from fixedpoint_nn import RtlModel, from_onnx
 from fixedpoint_nn.interchange.onnx.file import read
 from fixedpoint_nn.interchange.onnx.integers.reader import imported_integers
-from fixedpoint_nn.interchange.onnx.reader import UnsupportedModel
+from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from tests.interchange.onnx.models import model, node, reference
 from tests.interchange.onnx.test_runtime_domain import TYPES, file_of, mine
 
@@ -193,7 +193,7 @@ def test_ties_are_few() -> None:
             "LayerNormalization",
             {"g": np.ones((3, 4), np.float32)},
             {"axis": 1},
-            "it normalises over several axes, and the last one is read",
+            "it normalises over several axes, and the last one is supported",
         ),
         ("LogSoftmax", {}, {}, "in an order that no integer kernel has; keep it in a float model"),
     ],

@@ -11,7 +11,7 @@ import pytest
 
 from fixedpoint_nn import RtlModel, from_onnx
 from fixedpoint_nn.interchange.comparison import compare
-from fixedpoint_nn.interchange.onnx.reader import UnsupportedModel
+from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from tests.interchange.onnx.models import model, node
 
 RNG = np.random.default_rng(12)

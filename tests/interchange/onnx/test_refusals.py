@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 
 from fixedpoint_nn import Tensor, from_onnx
 from fixedpoint_nn.interchange.onnx.model import OnnxError
-from fixedpoint_nn.interchange.onnx.reader import UnsupportedModel
+from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from tests.interchange.onnx.models import INT64, model, node
 
 
@@ -36,7 +36,7 @@ def test_all_nodes_that_are_not_read_stand_in_one_message() -> None:
     assert refused(nodes, {"x": ["N", 3]}) == (
         "the model has 4 nodes that cannot be imported: 'first' (Sinh): the operator is not supported; "
         "'norm' (LRN): the operator is not supported; 'hard' (Hardmax): the operator is not supported; "
-        "'mine' (Special): operators of the domain 'com.example' are not read"
+        "'mine' (Special): operators of the domain 'com.example' are not supported"
     )
 
 
@@ -48,25 +48,25 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any], str]] = {
         [node("LSTM", "x w r", "y", "net", hidden_size=2, clip=1.0)],
         {"x": [4, "N", 3]},
         LSTM,
-        "'net' (LSTM): its attribute clip is not read",
+        "'net' (LSTM): its attribute clip is not supported",
     ),
     "an attribute of the future": (
         [node("Relu", "x", "y", "net", sharpness=2)],
         {"x": ["N", 3]},
         {},
-        "'net' (Relu): its attribute sharpness is not read",
+        "'net' (Relu): its attribute sharpness is not supported",
     ),
     "activations": (
         [node("LSTM", "x w r", "y", "net", hidden_size=2, activations=["Sigmoid", "Relu", "Tanh"])],
         {"x": [4, "N", 3]},
         LSTM,
-        "'net' (LSTM): its activations are ['Sigmoid', 'Relu', 'Tanh'], and ['Sigmoid', 'Tanh', 'Tanh'] are read",
+        "'net' (LSTM): its activations are ['Sigmoid', 'Relu', 'Tanh'], and ['Sigmoid', 'Tanh', 'Tanh'] are supported",
     ),
     "lengths": (
         [node("LSTM", "x w r _ lengths", "y", "net", hidden_size=2)],
         {"x": [4, 2, 3]},
         {**LSTM, "lengths": np.array([4, 3], np.int32)},
-        "'net' (LSTM): its sequences have the lengths [4, 3], and only full ones of 4 are read",
+        "'net' (LSTM): its sequences have the lengths [4, 3], and only full ones of 4 are supported",
     ),
     "weights that are computed": (
         [node("Conv", "x w", "y", "net")],
@@ -78,7 +78,7 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any], str]] = {
         [node("MaxPool", "x", "y", "net", kernel_shape=[2, 2, 2])],
         {"x": ["N", 2, 5, 5, 5]},
         {},
-        "'net' (MaxPool): it has 3 spatial axes, and 1 or 2 are read",
+        "'net' (MaxPool): it has 3 spatial axes, and 1 or 2 are supported",
     ),
     "a window that does not fit": (
         [node("Conv", "x w", "y", "net")],

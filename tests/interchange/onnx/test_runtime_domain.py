@@ -18,7 +18,7 @@ from fixedpoint_nn import RtlModel, from_onnx, load_model
 from fixedpoint_nn.interchange.comparison import compare
 from fixedpoint_nn.interchange.onnx.file import read
 from fixedpoint_nn.interchange.onnx.integers.reader import imported_integers
-from fixedpoint_nn.interchange.onnx.reader import UnsupportedModel
+from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from tests.interchange.onnx.models import node, reference
 
 DOMAIN = "com.microsoft"

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 pytest.importorskip("ai_edge_litert", reason="models are written with the schema of the `tflite` extra")
 
 from fixedpoint_nn import from_tflite
-from fixedpoint_nn.interchange.tflite import TfliteError, UnsupportedModel
+from fixedpoint_nn.interchange.tflite import TfliteError
+from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from tests.support.tflite_models import ModelBuilder, options, run
 from tests.support.tflite_networks import ds_cnn
 
@@ -61,7 +62,7 @@ def test_memory_stays_within_the_files_means() -> None:
         tensor.buffer = model.tensors[-1].buffer
     blob = model.finish([x])
     tracemalloc.start()
-    with pytest.raises(TfliteError, match="it describes more than it holds"):
+    with pytest.raises(TfliteError, match="it describes more data than it holds"):
         from_tflite(blob)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -103,7 +104,7 @@ def test_values_that_would_not_fit_into_memory_are_not_computed() -> None:
         from_tflite(model.finish([z]))
     assert w > z
     assert str(refused.value) == (
-        "the model has 2 operators that cannot be converted exactly: ADD 't2' joins the shapes "
+        "the model has 2 operators that cannot be converted exactly: ADD 't2' combines the shapes "
         "(1, 4096, 1, 4096) and (1, 1, 4096, 1), and declares (1, 4096, 1, 4096); "
         "CONCATENATION 't3' declares 4096 places along axis 3, and has 20480000"
     )

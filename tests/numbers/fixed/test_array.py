@@ -69,6 +69,18 @@ def test_products_of_two_batches_of_matrices_are_exact(a: FixedArray, b: FixedAr
     check(a.reshape(1, 2, 3).matmul(b.reshape(1, 3, 2)), (x @ y.reshape(3, 2))[np.newaxis])
 
 
+def test_a_product_of_matrices_has_room_for_its_own_terms() -> None:
+    a = FixedArray.from_ints(np.full((2, 1, 40), -128), Q(8, 0))
+    b = FixedArray.from_ints(np.full((2, 40, 1), -128), Q(8, 0))
+    product = a.matmul(b)
+    assert product.format == QFormat.for_dot(Q(8, 0), Q(8, 0), 40)
+    assert product.ints.tolist() == [[[40 << 14]]] * 2
+    wide = FixedArray.from_ints(np.full((1, 1, 512), -(1 << 22)), Q(23, 0))
+    ones = FixedArray.from_ints(np.full((1, 512, 1), 3), Q(3, 0))
+    odd = wide.matmul(ones) + FixedArray.from_ints(1, Q(2, 0))
+    assert odd.ints.tolist() == [[[1 - 512 * 3 * (1 << 22)]]]
+
+
 @settings(max_examples=150, deadline=None)
 @given(arrays(), arrays(), st.integers(-(2**20), 2**20))
 def test_arithmetic_is_exact(a: FixedArray, b: FixedArray, n: int) -> None:
@@ -394,6 +406,7 @@ KEEPING = {
     "compress_axis": lambda np_, x: np.compress(np.array([False, True, True]), x, axis=0),
     "take_along_axis": lambda np_, x: np.take_along_axis(x, np.array([[0, 0, 1, 2]]), axis=0),
     "take": lambda np_, x: np.take(x, [2, 0], axis=0),
+    "take of all elements": lambda np_, x: np.take(x, [[4, 0], [1, 4]]),
     "concatenate": lambda np_, x: np.concatenate([x, x], axis=1),
     "stack": lambda np_, x: np.stack([x, x]),
     "vstack": lambda np_, x: np.vstack([x, x]),

@@ -39,6 +39,8 @@ def test_the_example_of_micrograd_gives_its_published_figures() -> None:
 OPERATIONS = {
     "add": lambda a, b, m: a + b,
     "add_broadcast": lambda a, b, m: a + m[0],
+    "add_matrix": lambda a, b, m: a.reshape(2, 2, 3) + b.reshape(2, 2, 3)[0],
+    "multiply_matrix": lambda a, b, m: a.reshape(2, 2, 3) * b.reshape(2, 2, 3)[1],
     "subtract": lambda a, b, m: a - b[:, :1],
     "multiply": lambda a, b, m: a * b[:1],
     "divide": lambda a, b, m: a / (b * b + 1),
@@ -111,6 +113,11 @@ def _ancestors(result: Tensor) -> list[Tensor]:
             found.append(node)
             stack_.extend(node.parents)
     return found
+
+
+def test_a_mask_of_a_masked_array_is_no_index() -> None:
+    with pytest.raises(TypeError, match="masked"):
+        Tensor([1.0, 2.0])[np.ma.array([0, 1], mask=[True, False])]
 
 
 def test_gradients_add_up_over_several_calls() -> None:

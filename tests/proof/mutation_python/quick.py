@@ -224,10 +224,10 @@ class _Server:
                 last = ([None] + [int(word) for word in said.split()])[-1]
                 verdict = _verdict(os.waitstatus_to_exitcode(status))
                 path, mutant, budget = self.found[number]
-                if verdict is Verdict.UNTRIED:
-                    tests = reach.tests_of(str(path), None, budget)
-                elif not self._at_import.get(str(path), frozenset()) & set(mutant.lines):
-                    tests = []
+                ran_at_import = bool(self._at_import.get(str(path), frozenset()) & set(mutant.lines))
+                # What ran at import, or while tests were collected, is noticed by tests that do not reach its lines.
+                untried = verdict is Verdict.UNTRIED or ran_at_import
+                tests = reach.tests_of(str(path), None, budget) if untried else []
                 if verdict in (Verdict.KILLED, Verdict.TIMEOUT) and last is not None:
                     for recent in killers[place], killers[place.split(":")[0]]:
                         if last in recent:

@@ -95,8 +95,11 @@ class Reach:
 
 
 def is_own(name: str, module: Path) -> bool:
-    """Is a test, or its file, that of the module?"""
-    return f"/test_{module.stem}.py" in name
+    """Is a test, or its file, that of the module, or that of the defaults of its room?"""
+    file = name.split("::")[0]
+    if Path(file).name == "test_defaults.py":
+        return f"/{Path(file).parent.name}/" in module.as_posix()
+    return Path(file).name == f"test_{module.stem}.py"
 
 
 class KnownReach:

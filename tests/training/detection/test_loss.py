@@ -65,5 +65,5 @@ def test_boxes_that_do_not_fit_are_one_sentence() -> None:
     )
     with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
         grid_loss(Tensor(np.zeros((2, 4, 4, 8))), BOXES[:1])
-    with pytest.raises(ValueError, match=r"^class 2 is asked of 2 classes; they are numbered from 0$"):
+    with pytest.raises(ValueError, match=r"^there is no class 2 among 2; they are numbered from 0$"):
         grid_loss(Tensor(np.zeros((3, 4, 4, 7))), BOXES)

@@ -48,7 +48,7 @@ def test_the_loss_mixes_labels_and_teacher() -> None:
 
 def test_targets_that_are_no_classes_are_refused() -> None:
     loss = Distillation().loss(mean_squared_error)
-    with pytest.raises(ValueError, match="distillation imitates classes"):
+    with pytest.raises(ValueError, match="distillation needs labels that are classes"):
         loss(Tensor(np.zeros((4, 2))), Taught(np.zeros((4, 2)), np.zeros((4, 2))))
 
 

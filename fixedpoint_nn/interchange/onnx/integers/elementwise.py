@@ -56,14 +56,16 @@ def numbers(step: IntegerStep, index: int, v: OnnxValue) -> tuple[float, ...]:
             "joins the mask out of the quantised operators"
         )
     if np.broadcast_shapes(array.shape, v.dims) != v.dims:
-        raise Refused(f"its constant of shape {list(array.shape)} makes more of its input {list(v.dims)}")
+        raise Refused(
+            f"its constant of shape {list(array.shape)} broadcasts its input {list(v.dims)} to a larger shape"
+        )
     found = beside(array, v)
     if found.size == 1:
         return (float(found.reshape(())),)
     if found.ndim != 1 or found.shape != (v.sample[-1],):
         raise Refused(
             f"its constant has the shape {list(array.shape)}: one number, one for each channel, or "
-            "codes of one scale, is read"
+            "codes of one scale, is supported"
         )
     return tuple(found.tolist())
 
@@ -206,7 +208,7 @@ def batch_normalization(step: IntegerStep) -> OnnxValue:
         raise Refused(f"its parameters are not one for each of the {v.dims[1]} channels")
     factor = gain / np.sqrt(variance + np.float32(step.attribute("epsilon", 1e-5)))
     if not (np.isfinite(factor).all() and factor.all()):
-        raise Refused("one of its channels is multiplied by nothing, or by no number")
+        raise Refused("one of its channels is multiplied by zero, infinity or nan")
     return linked(v, Times(tuple(factor.tolist())), Plus(tuple((shift - mean * factor).tolist())))
 
 

@@ -97,7 +97,7 @@ def _together(
     bits = FACTOR_BITS - frexp(max(factors))[1]
     first, second = (int(np.floor(np.ldexp(factor, bits) + 0.5)) for factor in factors)
     if low >= high or bits < 0:
-        raise Refused("its result is one number, or has a scale far below those of its operands")
+        raise Refused("its result is constant, or has a scale far below those of its operands")
     format, clamp = landing(low, high, step.name)
     fitted = Fitted(0, Quantizer(format, Rounding.HALF_EVEN, Overflow.SATURATE, step.name), clamp)
     layer = WeightedSum(fixed_constant(first, bits), fixed_constant(pair.sign * second, bits), None, fitted)

@@ -79,7 +79,7 @@ def _without_scales(step: IntegerStep, index: int) -> IntegerStep:
     """The node without scales; its bias is in integers of the sums' scale."""
     bias = step.optional(index, "biases") if step.given(index) else None
     if bias is not None and np.asarray(bias).dtype.name != "int32":
-        raise Refused(f"its biases are {np.asarray(bias).dtype.name}, and int32 is read")
+        raise Refused(f"its biases are {np.asarray(bias).dtype.name}, and int32 is supported")
     return step
 
 
@@ -126,6 +126,7 @@ def matmul_integer(step: IntegerStep) -> OnnxValue:
 def _product(
     step: IntegerStep, a_at: int, a_zero: int, b_at: int, b_zero: int
 ) -> tuple[OnnxValue, tuple[int, int]]:
+    """(exact sums of the product of two operands, their range); each operand has its zero point subtracted."""
     one, two = step.operands[a_at], step.operands[b_at]
     if isinstance(one, OnnxValue) and isinstance(two, OnnxValue):
         a, b = (

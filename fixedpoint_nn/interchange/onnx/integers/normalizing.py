@@ -62,9 +62,9 @@ def layer_normalization(step: IntegerStep) -> OnnxValue:
     v = step.value(0, kind="")
     axis = axis_of(int(step.attribute("axis", -1)), len(v.dims))
     if any(step.operation.outputs[1:]):
-        raise Refused("its mean and deviation are taken; only its first output is read")
+        raise Refused("its outputs of mean and deviation are used; only its first output is supported")
     if axis != len(v.dims) - 1:
-        raise Refused("it normalises over several axes, and the last one is read")
+        raise Refused("it normalises over several axes, and the last one is supported")
     return _parametrised(step, _standardized(step, v, (axis,)))
 
 
@@ -77,6 +77,7 @@ def instance_normalization(step: IntegerStep) -> OnnxValue:
 
 
 def _standardized(step: IntegerStep, v: OnnxValue, axes: tuple[int, ...]) -> OnnxValue:
+    """(x - mean) / deviation over these axes, rounded as the layer `Standardized` does."""
     kind, scale = reals(v), _scale(v)
     eps = float(step.attribute("epsilon", 1e-5)) / scale**2
     try:

@@ -220,7 +220,7 @@ def gemm(step: IntegerStep) -> OnnxValue:
     if ints.ndim != 2 or len(x.dims) != 2:
         raise Refused(f"its operands have the shapes {list(x.dims)} and {list(ints.shape)}")
     if alpha <= 0:
-        raise Refused(f"its alpha is {alpha}, and positive ones are read")
+        raise Refused(f"its alpha is {alpha}, and positive ones are supported")
     if step.attribute("transB", 0):
         ints, scales = ints.T, scales.T
     if step.attribute("transA", 0):

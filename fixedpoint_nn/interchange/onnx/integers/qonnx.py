@@ -41,7 +41,7 @@ def rounder(step: OnnxStep, default: str) -> Rounder:
     """The rounding function of the attribute rounding_mode."""
     mode = str(step.attribute("rounding_mode", default)).upper()
     if mode not in ROUNDINGS:
-        raise Refused(f"its rounding_mode is {mode!r}, and {', '.join(ROUNDINGS)} are read")
+        raise Refused(f"its rounding_mode is {mode!r}, and {', '.join(ROUNDINGS)} are supported")
     return ROUNDINGS[mode]
 
 
@@ -57,7 +57,7 @@ def integer_scalar(step: OnnxStep, index: int, what: str, most: int) -> int:
     """A scalar integer constant."""
     number = single(step, index, what)
     if number != int(number) or abs(number) > most:
-        raise Refused(f"its {what} is {number:g}, and whole numbers up to {most} are read")
+        raise Refused(f"its {what} is {number:g}, and whole numbers up to {most} are supported")
     return int(number)
 
 
@@ -122,7 +122,9 @@ def quantised(step: OnnxStep) -> ScaledConstant:
     zeros = np.asarray(step.constant(2, "zero points"), np.float32)
     bits = integer_scalar(step, 3, "bit width", 1 << 10)
     if bits > MOST_CONSTANT_BITS:
-        raise Refused(f"its bit width is {bits}, and constants of up to {MOST_CONSTANT_BITS} bits are read")
+        raise Refused(
+            f"its bit width is {bits}, and constants of up to {MOST_CONSTANT_BITS} bits are supported"
+        )
     low, high = range_of_bits(step, bits)
     how = rounder(step, "ROUND")
     if not (np.isfinite(scales).all() and scales.all()):
@@ -131,7 +133,9 @@ def quantised(step: OnnxStep) -> ScaledConstant:
         low, high, how = -1, 1, ones
     y = array / scales + zeros
     if np.broadcast_shapes(y.shape, array.shape) != array.shape:
-        raise Refused(f"its scales of shape {list(scales.shape)} make more of a constant {list(array.shape)}")
+        raise Refused(
+            f"its scales of shape {list(scales.shape)} broadcast a constant {list(array.shape)} to a larger shape"
+        )
     codes = np.clip(how(y), low, high)
     return ScaledConstant.of((codes - zeros).astype(np.int64), scales)
 
@@ -260,7 +264,7 @@ def multi_threshold(step: IntegerStep) -> OnnxValue:
         else:
             raise Refused("its channels are not those of the product before it")
     if scale <= 0:
-        raise Refused(f"its out_scale is {scale:g}, and positive ones are read")
+        raise Refused(f"its out_scale is {scale:g}, and positive ones are supported")
     offset = bias / scale
     low = int(offset) if offset == int(offset) else 0
     rows = np.sort(thresholds, axis=1)

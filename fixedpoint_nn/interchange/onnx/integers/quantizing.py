@@ -31,7 +31,9 @@ def range_of_type(array: Any, what: str) -> tuple[int, int]:
     """(lowest, highest) number of an array's integer type."""
     ends = NUMPY.get(np.asarray(array).dtype.name)
     if ends is None:
-        raise Refused(f"its {what} is {np.asarray(array).dtype.name}, and integers of 2 to 16 bits are read")
+        raise Refused(
+            f"its {what} is {np.asarray(array).dtype.name}, and integers of 2 to 16 bits are supported"
+        )
     return ends
 
 
@@ -64,13 +66,13 @@ def quantize_attributes(step: OnnxStep) -> tuple[Rounds, int]:
     said = int(step.attribute("output_dtype", 0))
     precise = int(step.attribute("precision", 0))
     if precise not in (0, kinds.FLOAT):
-        raise Refused(f"its precision is {kinds.DataType.Name(precise)}, and only FLOAT is read")
+        raise Refused(f"its precision is {kinds.DataType.Name(precise)}, and only FLOAT is supported")
     scales = np.asarray(step.constant(1, "scales"), np.float32)
     zeros = step.optional(2, "zero points")
     if zeros is None:
         name = kinds.DataType.Name(said) if said else "UINT8"
         if name not in RANGES:
-            raise Refused(f"its output_dtype is {name}, and integers of 2 to 16 bits are read")
+            raise Refused(f"its output_dtype is {name}, and integers of 2 to 16 bits are supported")
         low, high = RANGES[name]
         zeros = np.zeros(1, np.int64)
     else:
@@ -131,7 +133,7 @@ def dequantized(step: OnnxStep) -> ScaledConstant:
     axis, block = int(step.attribute("axis", 1)), int(step.attribute("block_size", 0))
     scales, zeros = np.asarray(step.constant(1, "scales"), np.float32), step.optional(2, "zero points")
     if array.dtype.name not in (*NUMPY, "int64"):
-        raise Refused(f"its codes are {array.dtype.name}, and integers are read")
+        raise Refused(f"its codes are {array.dtype.name}, and integers are supported")
     ints = array.astype(np.int64)
 
     def spread(parameter: Any, what: str) -> Any:

@@ -31,10 +31,11 @@ from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import INTEGERS
 from fixedpoint_nn.interchange.onnx.model import Declared, OnnxModel, OnnxOperation
-from fixedpoint_nn.interchange.onnx.reader import OnnxConversion, Refusal, UnsupportedModel, sample_by_sample
+from fixedpoint_nn.interchange.onnx.reader import OnnxConversion, Refusal, sample_by_sample
 from fixedpoint_nn.interchange.onnx.runtime_domain import REASONS, with_parts
 from fixedpoint_nn.interchange.onnx.step import OPERATORS, OnnxStep, Operand
 from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
+from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.qformat import QFormat
@@ -181,6 +182,7 @@ class IntegerConversion(OnnxConversion):
         self.users = model.users()
 
     def _input(self, declared: Declared, given: Sequence[int] | None) -> None:
+        """Add an input of the file: integers with their quantizer, or floats that a later node rounds."""
         super()._input(declared, given)
         v = self.operands.get(declared.name)
         if not isinstance(v, OnnxValue):
@@ -226,7 +228,9 @@ class IntegerConversion(OnnxConversion):
                 "it is floats that no quantiser takes; say how they are rounded: "
                 f"from_qonnx(path, input=Quantizer(Q(2, 14))), or quantise {bare[0]!r} in the file"
             )
-            raise UnsupportedModel([Refusal(name, "input", reason, name) for name in bare])
+            raise UnsupportedModel.of(
+                "node", [Refusal(name, "input", reason, name) for name in bare], "imported"
+            )
         values = [v for v in self.operands.values() if isinstance(v, OnnxValue)]
         largest = max((prod(v.sample) for v in values), default=1)
         rows = min(max(MOST_VALUES // max(largest, 1), 1), MOST_IMAGES)
@@ -260,6 +264,7 @@ class IntegerConversion(OnnxConversion):
     def _results(
         self, operation: OnnxOperation, operands: list[Operand], supported: bool
     ) -> Sequence[Operand]:
+        """The results of a node: constants, integers with their meaning, or what the float converter makes of them."""
         values = [operand for operand in operands if isinstance(operand, OnnxValue)]
         if operation.outputs and operation.outputs[0] in self.done:
             return [operands[0]]
@@ -293,6 +298,7 @@ class IntegerConversion(OnnxConversion):
         return [result] if isinstance(result, OnnxValue | np.ndarray) else list(result)
 
     def _constant(self, operation: OnnxOperation, operands: list[Operand]) -> Sequence[Operand]:
+        """The results of a node with constant operands only, which keep integers and scales apart."""
         step = OnnxStep(operation, operands, self.builder, self.model.opset, self.free)
         match operation.op:
             case "DequantizeLinear":
@@ -315,9 +321,7 @@ class IntegerConversion(OnnxConversion):
         pooled = step.operation.op in ("MaxPool", "GlobalMaxPool", "ReduceMax")
         if isinstance(kind, Reals):
             if pooled and not (signs(kind.chain) > 0).all():
-                raise Refused(
-                    "it takes the largest of numbers that fall with their integers; quantise them before"
-                )
+                raise Refused("it takes the maximum of values with a negative scale; quantise them before")
             if not pooled and channels(kind.chain) > 1:
                 raise Refused("it moves channels that have scales of their own; quantise them before")
         attributes = dict(step.operation.attributes)
@@ -326,7 +330,7 @@ class IntegerConversion(OnnxConversion):
             given = step.optional(2, "value")
             value = 0 if given is None or not np.size(given) else np.ravel(given)[0]
             if attributes.get("mode", "constant") == "constant" and value != (0 if real else kind.zero):
-                raise Refused(f"it pads with {value}, and zeros, or the zero point, are read")
+                raise Refused(f"it pads with {value}, and zeros, or the zero point, are supported")
             kind = replace(kind, low=min(kind.low, 0), high=max(kind.high, 0))
             step.operands = [*step.operands[:2], None, *step.operands[3:]]
         step.operation = replace(step.operation, attributes=attributes)
@@ -358,7 +362,7 @@ class IntegerConversion(OnnxConversion):
                 raise Refused(f"it rounds the input {name!r} another way than a quantiser before it")
             return made
         if len(rounds.scales) > 1:
-            raise Refused("it has a scale for each channel of an input, and one is read")
+            raise Refused("it has a scale for each channel of an input, and one is supported")
         low, high = rounds.low, rounds.high
         symmetric = low < 0 and low == -high
         even = rounds.how is np.rint
@@ -441,6 +445,7 @@ class IntegerConversion(OnnxConversion):
                 self.hidden.add(taker.outputs[0])
 
     def _output(self, declared: Declared) -> Door | None:
+        """Add an output of the file; values that are no integers or have no exact form are refused."""
         operand = self.operands.get(declared.name)
         if not isinstance(operand, OnnxValue) or not isinstance(operand.kind, Codes | Reals):
             if isinstance(operand, OnnxValue):

@@ -93,6 +93,7 @@ def reduce_sum(step: IntegerStep) -> OnnxValue:
 
 
 def _reduced(step: IntegerStep, convert: Any, mean: bool) -> OnnxValue:
+    """A sum or mean over axes, as the exact sum and one multiplication."""
     x = step.value(0, kind="")
     reals(x)
     listed = step.integers(1, "axes")

@@ -51,6 +51,7 @@ def _of_codes(step: IntegerStep) -> tuple[list[OnnxValue], tuple[int, ...], list
 
 
 def _joined(step: IntegerStep, multiplied: bool) -> OnnxValue:
+    """QLinearAdd, or QLinearMul if `multiplied`; two computed values by a table over all pairs of codes."""
     after, place = zero_point(step, 7), step.optional(7, "zero points")
     if place is None:
         raise Refused("its zero point is missing, so its type is not known")
@@ -92,7 +93,9 @@ def _by_constant(step: IntegerStep, multiplied: bool, rounds: Rounds) -> OnnxVal
     scales = [F(scale_of(step, i, "scales").reshape(())) for i in (1, 4, 6)]
     number = step.constant(3 - place, "codes").astype(np.int64) - zeros[1 if place == 0 else 0]
     if number.size != 1:
-        raise Refused("one of its operands is several numbers that are computed from constants; one is read")
+        raise Refused(
+            "one of its operands is several numbers that are computed from constants; one is supported"
+        )
     v = centred(step, step.value(place, kind=""), zeros[0 if place == 0 else 1])
     kind, k = codes(v), number.reshape(())
 
@@ -186,7 +189,7 @@ def qgemm(step: IntegerStep) -> OnnxValue:
     if weights.ndim != 2 or one.size != 1 or out.size != 1 or two.size not in (1, weights.shape[1]):
         raise Refused("its scales or weights do not fit together")
     if bias is not None and (bias.dtype.name != "int32" or bias.size not in (1, weights.shape[1])):
-        raise Refused(f"its biases are {bias.dtype.name} of shape {list(bias.shape)}, and int32 is read")
+        raise Refused(f"its biases are {bias.dtype.name} of shape {list(bias.shape)}, and int32 is supported")
     spread = None if bias is None else np.broadcast_to(bias.reshape(-1), (weights.shape[1],)).astype(np.int64)
 
     def convert(bare: IntegerStep) -> OnnxValue:

@@ -58,7 +58,7 @@ def _letters(equation: str, operands: int) -> tuple[str, str, str]:
     parts = text.split(",")
     if operands != 2 or len(parts) != 2 or "." in equation:
         raise Refused(
-            f"its equation is {equation!r}, and products of two operands without an ellipsis are read"
+            f"its equation is {equation!r}, and products of two operands without an ellipsis are supported"
         )
     out = out if arrow else "".join(c for c in sorted(set(text) - {","}) if text.count(c) == 1)
     lonely = [c for one, other in (parts, parts[::-1]) for c in one if c not in other and c not in out]

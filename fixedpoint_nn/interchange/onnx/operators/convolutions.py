@@ -114,7 +114,7 @@ def _operands(step: OnnxStep) -> tuple[OnnxValue, Array, Array | None, int]:
             f"weights of shape {list(weight.shape)} in {groups} groups do not fit an input {list(x.dims)}"
         )
     if len(x.dims) > 4:
-        raise Refused(f"it has {len(x.dims) - 2} spatial axes, and 1 or 2 are read")
+        raise Refused(f"it has {len(x.dims) - 2} spatial axes, and 1 or 2 are supported")
     return as_image(step, x), weight, step.optional(2, "biases"), groups
 
 

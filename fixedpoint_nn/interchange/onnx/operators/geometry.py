@@ -71,7 +71,7 @@ def spatial(
     """The spatial axes of a convolution or pooling; raises Refused."""
     count = len(sizes)
     if count not in (1, 2):
-        raise Refused(f"it has {count} spatial axes, and 1 or 2 are read")
+        raise Refused(f"it has {count} spatial axes, and 1 or 2 are supported")
     said = _listed(step, "kernel_shape", count, kernel)
     if said is None:
         raise Refused("its kernel_shape is missing")
@@ -92,6 +92,7 @@ def spatial(
 
 
 def _automatic(axis: Spatial, rule: str) -> Spatial:
+    """The axis with the padding of `auto_pad`."""
     if rule == "NOTSET":
         return axis
     if rule == "VALID":

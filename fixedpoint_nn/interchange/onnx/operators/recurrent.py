@@ -80,6 +80,7 @@ def _columns(rows: Any, gates: int, order: tuple[int, ...]) -> Any:
 
 
 def _recurrent(step: OnnxStep, gates: int, usual: list[str], layer: Any, states: int) -> list[OnnxValue]:
+    """Convert an LSTM, GRU or RNN of one or two directions; returns its outputs."""
     w, r = step.constant(1, "weights"), step.constant(2, "recurrence weights")
     hidden, direction = (
         int(step.attribute("hidden_size", r.shape[-1])),
@@ -89,10 +90,10 @@ def _recurrent(step: OnnxStep, gates: int, usual: list[str], layer: Any, states:
     activations = step.attribute("activations", usual * count)
     relu = usual == ["Tanh"] and [a.lower() for a in activations] == ["relu"] * count
     if [a.lower() for a in activations] != [a.lower() for a in usual * count] and not relu:
-        raise Refused(f"its activations are {activations}, and {usual} are read")
+        raise Refused(f"its activations are {activations}, and {usual} are supported")
     for name in ("activation_alpha", "activation_beta", "clip"):
         if step.attribute(name):
-            raise Refused(f"its attribute {name} is not read")
+            raise Refused(f"its attribute {name} is not supported")
     xs = _sequence(step)
     time, inputs = xs.dims[xs.order[0]], xs.dims[xs.order[1]]
     b = step.optional(3, "biases")
@@ -105,7 +106,7 @@ def _recurrent(step: OnnxStep, gates: int, usual: list[str], layer: Any, states:
     lengths = step.optional(4, "sequence_lens")
     if lengths is not None and not (lengths == time).all():
         raise Refused(
-            f"its sequences have the lengths {lengths.tolist()}, and only full ones of {time} are read"
+            f"its sequences have the lengths {lengths.tolist()}, and only full ones of {time} are supported"
         )
     kind = "Relu" if relu else usual[-1]
     directions = [

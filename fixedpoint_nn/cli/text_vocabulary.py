@@ -50,7 +50,7 @@ class TextVocabulary:
         return [write_text(net, symbols, prompt, count, seed, temperature)]
 
 
-def writer_of(chosen: NetworkTarget) -> TextVocabulary:
+def vocabulary_of(chosen: NetworkTarget) -> TextVocabulary:
     """The vocabulary of a network: from --data, its file, or the zoo."""
     symbols = chosen.given.symbols if chosen.given is not None else None
     symbols = symbols or (chosen.metadata or {}).get("symbols")
@@ -76,10 +76,10 @@ def writer_of(chosen: NetworkTarget) -> TextVocabulary:
 
 
 def plan_writing(
-    fixed: Quantized, writer: TextVocabulary, count: int, temperature: float, seed: int
+    fixed: Quantized, vocabulary: TextVocabulary, count: int, temperature: float, seed: int
 ) -> tuple[SamplingConfig, Any]:
     """(sampling settings for `count` words or characters, ids that the bit-accurate model generates)."""
-    if not writer.words:
+    if not vocabulary.words:
         how = SamplingConfig(count, temperature, restart=False)
         return how, write(fixed, how, seed)
     length = 10 * count
