@@ -36,6 +36,7 @@ def float_network(model: TfliteModel) -> Imported:
     """The float network; raises `Unsupported` with all refusals."""
     from fixedpoint_nn.interchange.onnx.model import Declared, OnnxError, OnnxModel
     from fixedpoint_nn.interchange.onnx.reader import converted
+    from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 
     names = tensor_names(model)
     known = {place: names[place] for place in model.inputs}
