@@ -20,6 +20,7 @@ from fixedpoint_nn.interchange.onnx.integers.reader import ImportedIntegers
 from fixedpoint_nn.interchange.onnx.model import OnnxError
 from fixedpoint_nn.interchange.onnx.open_sizes import shapes_of
 from fixedpoint_nn.interchange.onnx.reader import Imported
+from fixedpoint_nn.interchange.onnx.unsaturated import unsaturated
 from fixedpoint_nn.interchange.onnx.value import BATCH
 from fixedpoint_nn.numerics.arrays import Array
 
@@ -150,6 +151,7 @@ def _run(
     options = onnxruntime.SessionOptions()
     options.log_severity_level, options.intra_op_num_threads = ERRORS_ONLY, 1
     if not optimised:
+        model = unsaturated(model)
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
