@@ -14,7 +14,7 @@ from typing import Any
 from fixedpoint_nn.board.boards import names
 from fixedpoint_nn.board.chips import Budget
 from fixedpoint_nn.board.errors import BoardError
-from fixedpoint_nn.cli import budget, target, weight_window
+from fixedpoint_nn.cli import budget, one_row, target, weight_window
 from fixedpoint_nn.cli.arguments import ENGINE_WORDS, Commands, above_zero, command, natural, positive, word
 from fixedpoint_nn.cli.duration import WORTH_SAYING, about
 from fixedpoint_nn.cli.errors import CommandError
@@ -127,9 +127,13 @@ def run(arguments: argparse.Namespace) -> int:
     clock = _clock(arguments) if within is None else Clock(within.mhz, within.clock)
     if arguments.size:
         find_tool("yosys")  # fail before the work
-    chosen = target.from_arguments(arguments, quantised=True)
+    chosen = target.from_arguments(arguments, quantised=True, several=True)
     watch = Stopwatch("emit", _again(arguments))
     plan = plan_for(chosen, arguments.word, arguments.plan)
+    formats = plan
+    chosen, several = one_row.joined(chosen, fixed_network(chosen, plan))
+    if several:  # all inputs are one row, and all outputs another
+        plan = None
     lanes, drain, words = arguments.lanes or 8, arguments.drain or 1, arguments.words_per_clock or 1
     pack = arguments.pack or 1
     compared: dict[str, Any] = {}
@@ -164,6 +168,8 @@ def run(arguments: argparse.Namespace) -> int:
         window=window,
         memory=memory,
     )
+    if several and formats is not None:
+        formats.save(arguments.out / "plan.json")
     results |= compared
     if arguments.size:
         say("synthesising the engine for its size")

@@ -51,6 +51,13 @@ def add(commands: Commands) -> None:
         help="the shape of an input of which an .onnx file leaves sizes open, in the file's order",
     )
     parser.add_argument(
+        "--constant",
+        action="append",
+        default=[],
+        metavar="NAME=X",
+        help="the number at which an input of an .onnx file is fixed, such as a sampling rate",
+    )
+    parser.add_argument(
         "--word",
         type=word,
         default=TRIAL_WORD,
@@ -68,7 +75,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError(f"--out is a file that ends in .safetensors, unlike {arguments.out}")
     if not Path(arguments.model).is_file():
         raise CommandError(f"there is no file {arguments.model}")
-    found = contents(arguments.model, dict(map(_shape, arguments.shape)) or None)
+    found = contents(
+        arguments.model,
+        dict(map(_shape, arguments.shape)) or None,
+        dict(map(constant, arguments.constant)) or None,
+    )
     results, lines = _described(arguments.model, found)
     if found.refusals:
         count = len(found.refusals)
@@ -96,6 +107,15 @@ def _shape(text: str) -> tuple[str, tuple[int, ...]]:
         return name, tuple(int(size) for size in sizes.split(","))
     except ValueError:
         raise CommandError(f"--shape {text!r} is not like image=1,3,32,32") from None
+
+
+def constant(text: str) -> tuple[str, float]:
+    """The input and the number in NAME=X."""
+    name, _, number = text.rpartition("=")
+    try:
+        return name, float(number)
+    except ValueError:
+        raise CommandError(f"--constant {text!r} is not like sr=16000") from None
 
 
 def _described(path: str, found: ModelContents) -> tuple[dict[str, Any], list[str]]:

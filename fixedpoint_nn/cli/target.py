@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn import zoo
-from fixedpoint_nn.cli import samples_file
+from fixedpoint_nn.cli import ports, samples_file
 from fixedpoint_nn.cli.errors import CommandError, did_you_mean
 from fixedpoint_nn.cli.own_network import entry_for
-from fixedpoint_nn.cli.progress import detail, say
+from fixedpoint_nn.cli.progress import detail
 from fixedpoint_nn.interchange.load import kind_of, load_model
 from fixedpoint_nn.network import serialization, tree
 from fixedpoint_nn.network.quantized import Quantized
@@ -41,11 +42,13 @@ class NetworkTarget:
     given: samples_file.SamplesFile | None = None
     metric: Metric | None = None  # None: implied by the labels
     metadata: dict[str, Any] | None = None
+    xs: tuple[Array, ...] = ()  # the samples of each input, if there are several
+    identity: str = ""  # the hash of the network that this one was made from
 
     @cached_property
     def weights(self) -> str:
         """The hash of the network's structure and numbers."""
-        return serialization.identity(self.net)
+        return self.identity or serialization.identity(self.net)
 
     def about(self) -> dict[str, str]:
         """Name, source and hash of the network, for records of results."""
@@ -75,15 +78,19 @@ class NetworkTarget:
             return self.given.x, self.given.labels()
         return self.entry.examples(self.entry.held_out)
 
-    def samples(self, count: int) -> Array:
-        """The first `count` held-out inputs."""
+    def samples(self, count: int) -> Any:
+        """The first `count` held-out inputs; of several inputs, a tuple."""
+        if self.xs:
+            return tuple(x[:count] for x in self.xs)
         if self.given is not None:
             return self.given.x[:count]
         return zoo.samples(self.entry.name, count)
 
     @cached_property
-    def calibration(self) -> Array:
-        """Inputs for calibration: the first of a file, or of the zoo's training data."""
+    def calibration(self) -> Any:
+        """Inputs for calibration: the first of a file, or of the zoo's training data; of several inputs, a tuple."""
+        if self.xs:
+            return self.samples(CALIBRATION)
         if self.given is not None:
             return self.given.x[:CALIBRATION]
         return zoo.samples(self.entry.name, CALIBRATION, "train")
@@ -119,64 +126,39 @@ def add_metric(parser: argparse.ArgumentParser) -> None:
 
 
 def resolve(
-    text: str, data: Path | None = None, metric: Metric | None = None, quantised: bool = False
+    text: str,
+    data: Path | None = None,
+    metric: Metric | None = None,
+    quantised: bool = False,
+    several: bool = False,
+    constants: Mapping[str, float] | None = None,
 ) -> NetworkTarget:
     """The network of a name or file, with the samples in `data`, if given.
 
-    A quantised network raises CommandError unless `quantised`.
+    A quantised network raises CommandError unless `quantised`, and samples of several inputs unless `several`.
     """
-    given = None if data is None else samples_file.load(data)
-    net, name, metadata = _loaded(text)
+    is_file = text not in zoo.names() and Path(text).is_file()
+    about = ports.about(text, data, constants or {}) if is_file else ports.About()
+    net, name, metadata = _loaded(text, about)
     if isinstance(net, Quantized) and not quantised:
         raise CommandError(f"{text} is quantised already; give the float network that it was made from")
-    if given is not None and text not in zoo.names() and kind_of(text) == "onnx":
-        given = arranged(given, text)
     detail(f"{text}: {name}, samples of {'the zoo' if data is None else data}")
+    if data is not None and text not in zoo.names() and len(ports.input_names(text, net, about)) > 1:
+        if not several:
+            names = ", ".join(ports.input_names(text, net, about))
+            raise CommandError(f"{text} has several inputs ({names}), which this command does not take")
+        return NetworkTarget(net, name, text, None, metric, metadata, ports.samples(text, net, data, about))
+    given = None if data is None else samples_file.load(data)
+    if given is not None and text not in zoo.names() and kind_of(text) == "onnx":
+        given = replace(given, x=ports.turned(given.x, ports.doors_of(text, about)[0], text, given.path))
     return NetworkTarget(net, name, text, given, metric, metadata)
 
 
-def arranged(given: samples_file.SamplesFile, path: str) -> samples_file.SamplesFile:
-    """The samples, transposed from an ONNX file's order of axes (channels first) to the network's."""
-    doors = doors_of(path)
-    if len(doors) != 1:
-        names = ", ".join(door.name for door in doors)
-        raise CommandError(f"{path} has {len(doors)} inputs ({names}), and a file of samples gives one")
-    return replace(given, x=_turned(given.x, doors[0], path, given.path))
-
-
-def inputs(path: str, data: Path) -> list[Array]:
-    """The samples of each input of an ONNX file, from arrays with the inputs' names, in the network's order of axes."""
-    doors = doors_of(path)
-    arrays = samples_file.load_inputs(data, [door.name for door in doors])
-    return [_turned(x, door, path, data) for x, door in zip(arrays, doors, strict=True)]
-
-
-def doors_of(path: str) -> tuple[Any, ...]:
-    """The inputs of an ONNX file, with the arrangement of their axes."""
-    from fixedpoint_nn.interchange.onnx.importing import any_kind  # imports `onnx`, which takes its time
-
-    return any_kind(path).inputs
-
-
-def _turned(x: Array, door: Any, path: str, data: Path) -> Array:
-    """The samples of one input in the network's order of axes, from the file's order or with the batch first."""
-    if x.shape[1:] == door.sample:
-        return x
-    if door.axes[0] is not None and without(x.shape, door.axes[0]) == door.filed:
-        say(f"the samples are arranged as in {path}, {door.filed}; the network takes them as {door.sample}")
-        turned: Array = door.inward(x)
-        return turned
-    raise CommandError(f"{path} takes samples of shape {door.sample}, and those of {data} have {x.shape[1:]}")
-
-
-def without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
-    """A shape without this axis."""
-    return (*shape[:axis], *shape[axis + 1 :])
-
-
-def from_arguments(arguments: argparse.Namespace, quantised: bool = False) -> NetworkTarget:
+def from_arguments(
+    arguments: argparse.Namespace, quantised: bool = False, several: bool = False
+) -> NetworkTarget:
     """The target in a command's arguments."""
-    return resolve(arguments.network, arguments.data, chosen_metric(arguments), quantised)
+    return resolve(arguments.network, arguments.data, chosen_metric(arguments), quantised, several)
 
 
 def chosen_metric(arguments: argparse.Namespace) -> Metric | None:
@@ -200,7 +182,7 @@ def again(arguments: argparse.Namespace) -> list[object]:
     return given + (["--lower-is-better"] if getattr(arguments, "lower_is_better", False) else [])
 
 
-def _loaded(text: str) -> tuple[Any, str, dict[str, Any]]:
+def _loaded(text: str, about: ports.About) -> tuple[Any, str, dict[str, Any]]:
     """(network, name, metadata of its file)."""
     if text in zoo.names():
         return zoo.load(text), text, zoo.metadata(text)
@@ -212,7 +194,7 @@ def _loaded(text: str) -> tuple[Any, str, dict[str, Any]]:
     if path.is_dir():
         raise CommandError(f"{text} is a folder; give a network of the zoo or a file of one ({LIST})")
     if kind_of(path) != "safetensors":
-        return load_model(path), path.stem, {"data": text}  # not of a data set of the zoo
+        return load_model(path, **about.given), path.stem, {"data": text}  # not of a data set of the zoo
     net, metadata = serialization.load(path), serialization.load_metadata(path)
     name = path.stem if "data" in metadata else metadata.get("network") or path.stem
     return net, str(name), metadata

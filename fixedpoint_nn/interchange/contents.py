@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from fixedpoint_nn.interchange.load import kind_of
 from fixedpoint_nn.network.serialization import load
 
@@ -31,14 +33,18 @@ class ModelContents:
 
 
 def contents(
-    path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] | None = None
+    path: str | os.PathLike[str],
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    constants: Mapping[str, ArrayLike] | None = None,
 ) -> ModelContents:
-    """Read the file; `shapes` as in `from_onnx`."""
+    """Read the file; `shapes` and `constants` as in `from_onnx`."""
     kind = kind_of(path)
     if kind == "onnx":
-        return _onnx(path, shapes)
-    if shapes:
-        raise ValueError(f"{path} states all of its shapes; shapes can be given for .onnx files only")
+        return _onnx(path, shapes, constants)
+    if shapes or constants:
+        raise ValueError(
+            f"{path} states all of its shapes and values; shapes and constants can be given for .onnx files only"
+        )
     if kind == "tflite":
         return _tflite(path)
     net = load(os.fspath(path))
@@ -46,7 +52,11 @@ def contents(
     return ModelContents(kind, net=net, shapes=() if shape is None else (shape,))
 
 
-def _onnx(path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] | None) -> ModelContents:
+def _onnx(
+    path: str | os.PathLike[str],
+    shapes: Mapping[str, Sequence[int]] | None,
+    constants: Mapping[str, ArrayLike] | None,
+) -> ModelContents:
     from fixedpoint_nn.interchange.onnx.doors import WHOLE
     from fixedpoint_nn.interchange.onnx.file import read
     from fixedpoint_nn.interchange.onnx.importing import any_kind
@@ -59,7 +69,7 @@ def _onnx(path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] | No
     )
     operators = Counter(operation.op for operation in model.operations)
     try:
-        found = any_kind(path, shapes=shapes)
+        found = any_kind(path, shapes=shapes, constants=constants)
     except UnsupportedModel as error:
         return ModelContents("onnx", inputs, outputs, operators, refusals=tuple(map(str, error.refusals)))
     types = {x.name: x.type for x in model.inputs}
@@ -69,8 +79,9 @@ def _onnx(path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] | No
 
 
 def _tflite(path: str | os.PathLike[str]) -> ModelContents:
-    from fixedpoint_nn.interchange.tflite.convert import TfliteConversion
+    from fixedpoint_nn.interchange.tflite.convert import TfliteConversion, float_conversion
     from fixedpoint_nn.interchange.tflite.file import read
+    from fixedpoint_nn.interchange.tflite.floats import is_float
     from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 
     model = read(path)
@@ -80,8 +91,19 @@ def _tflite(path: str | os.PathLike[str]) -> ModelContents:
     )
     operators = Counter(operator.kind for operator in model.operators)
     try:
-        net = TfliteConversion(model).network()
+        if is_float(model):
+            found = float_conversion(model)
+            samples = tuple(door.sample for door in found.inputs)
+            integers = {tensor.name for tensor in model.tensors if not tensor.dtype.startswith("float")}
+            ids = tuple(door.name in integers for door in found.inputs)
+            return ModelContents("tflite", inputs, outputs, operators, found.net, samples, ids)
+        conversion = TfliteConversion(model)
+        net = conversion.network()
     except UnsupportedModel as error:
         return ModelContents("tflite", inputs, outputs, operators, refusals=error.refusals)
-    shapes = (model.tensors[model.inputs[0]].shape[1:],)
-    return ModelContents("tflite", inputs, outputs, operators, net, shapes, (True,))
+    known = conversion.model
+    shapes = tuple(known.tensors[place].shape[1:] for place in known.inputs)
+    inputs += tuple(
+        f"the variable {state.name} {state.initial.dtype} {state.initial.shape}" for state in known.states
+    )
+    return ModelContents("tflite", inputs, outputs, operators, net, shapes, (True,) * len(shapes))

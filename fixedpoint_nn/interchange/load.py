@@ -4,36 +4,47 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from numpy.typing import ArrayLike
 
 from fixedpoint_nn.interchange.tflite import from_tflite
 from fixedpoint_nn.interchange.tflite.file import IDENTIFIER
 from fixedpoint_nn.network.serialization import load
 
 
-def _from_onnx(path: Path) -> Any:
+def _from_onnx(path: Path, **given: Any) -> Any:
     from fixedpoint_nn.interchange.onnx.importing import from_onnx  # imports `onnx`, which is slow
 
-    return from_onnx(path)
+    return from_onnx(path, **given)
 
 
-READERS: dict[str, Callable[[Path], Any]] = {
+READERS: dict[str, Callable[..., Any]] = {
     "safetensors": load,
     "tflite": from_tflite,
     "onnx": _from_onnx,
 }
 
 
-def load_model(path: str | os.PathLike[str]) -> Any:
+def load_model(
+    path: str | os.PathLike[str],
+    *,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    constants: Mapping[str, ArrayLike] | None = None,
+) -> Any:
     """The network in a .onnx, QONNX, .tflite or .safetensors file: quantised if the file is, else over floats.
 
-    The format is recognised by the content or the name of the file.
+    The format is recognised by the content or the name of the file. `shapes` and `constants` are those of `from_onnx`.
 
     >>> net = load_model("model.onnx")  # doctest: +SKIP
     """
-    return READERS[kind_of(path)](Path(path))
+    kind = kind_of(path)
+    if (shapes or constants) and kind != "onnx":
+        raise ValueError(f"{path} says all of its shapes and values; they are given for .onnx files only")
+    given = {"shapes": shapes, "constants": constants} if kind == "onnx" else {}
+    return READERS[kind](Path(path), **given)
 
 
 def kind_of(path: str | os.PathLike[str]) -> str:

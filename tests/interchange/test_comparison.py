@@ -217,3 +217,14 @@ def test_a_quantised_file_of_two_inputs_is_compared_in_every_bit(tmp_path: Path)
         compare(path, x)
     with pytest.raises(ValueError, match=r"different numbers of samples: \[40, 39\]"):
         compare(path, (x, w[1:]))
+
+
+def test_a_sigmoid_near_zero_has_the_accuracy_of_its_runtime(tmp_path: Path) -> None:
+    path = tmp_path / "sigmoid.onnx"
+    path.write_bytes(model([node("Sigmoid", "x", "y")], {"x": ["n", 64]}, ["y"], {}))
+    x = np.linspace(-16, -12, 64, dtype=np.float32)[np.newaxis]
+    found = compare(path, x)
+    assert found.equal, found
+    assert found.pairs[0].margin == 2.0**-22
+    wrong = replace(found.pairs[0], ours=found.pairs[0].ours + np.float32(2.0**-21))
+    assert len(wrong.differing) == 64

@@ -19,11 +19,13 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 TYPES = {
     "float32": schema.TensorType.FLOAT32,
+    "float16": schema.TensorType.FLOAT16,
     "int8": schema.TensorType.INT8,
     "uint8": schema.TensorType.UINT8,
     "int16": schema.TensorType.INT16,
     "int32": schema.TensorType.INT32,
     "int64": schema.TensorType.INT64,
+    "resource": schema.TensorType.RESOURCE,
 }
 
 
@@ -36,6 +38,8 @@ class ModelBuilder:
         self.operators: list[Any] = []
         self.codes: list[int] = []
         self.inputs: list[int] = []
+        self.variables: dict[str, int] = {}  # the initial data of each, as a tensor
+        self.handles: dict[str, int] = {}
 
     def tensor(
         self,
@@ -90,29 +94,71 @@ class ModelBuilder:
     ) -> int:
         """An operator with one output, which has this shape, type and quantisation."""
         output = self.tensor(shape, dtype, **about)
+        self.operators.append(self.made(kind, inputs, [output], options))
+        if intermediates is not None:
+            self.operators[-1].intermediates = list(intermediates)
+        return output
+
+    def operator_of_several(
+        self,
+        kind: str,
+        inputs: Sequence[int],
+        shapes: Sequence[Sequence[int]],
+        options: Any = None,
+        **about: Any,
+    ) -> list[int]:
+        """An operator whose outputs have these shapes."""
+        outputs = [self.tensor(shape, **about) for shape in shapes]
+        self.operators.append(self.made(kind, inputs, outputs, options))
+        return outputs
+
+    def made(self, kind: str, inputs: Sequence[int], outputs: Sequence[int], options: Any = None) -> Any:
+        """An operator, which is not among the model's yet."""
         code = getattr(schema.BuiltinOperator, kind)
         if code not in self.codes:
             self.codes.append(code)
         operator = schema.OperatorT()
         operator.opcodeIndex = self.codes.index(code)
-        operator.inputs = list(inputs)
-        operator.outputs = [output]
-        if intermediates is not None:
-            operator.intermediates = list(intermediates)
+        operator.inputs, operator.outputs = list(inputs), list(outputs)
         if options is not None:
             operator.builtinOptions = options
             operator.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__[:-1])
-        self.operators.append(operator)
-        return output
+        return operator
+
+    def variable(self, name: str, initial: np.ndarray, **about: Any) -> None:
+        """A variable that one call leaves to the next, and its data before the first."""
+        self.variables[name] = self.tensor(initial.shape, initial.dtype.name, data=initial, **about)
+        self.handles[name] = self.handle(name, self.operators)
+
+    def handle(self, name: str, operators: list[Any]) -> int:
+        """The handle of a variable."""
+        place = self.tensor((), "resource", name=f"{name} handle")
+        about = options("VarHandle", sharedName=name.encode(), container=b"")
+        operators.append(self.made("VAR_HANDLE", [], [place], about))
+        return place
+
+    def read(self, name: str, shape: Sequence[int], **about: Any) -> int:
+        """What a variable holds."""
+        return self.operator("READ_VARIABLE", [self.handles[name]], shape, **about)
+
+    def assign(self, name: str, value: int) -> None:
+        """Store a value in a variable."""
+        self.operators.append(self.made("ASSIGN_VARIABLE", [self.handles[name], value], []))
 
     def finish(self, outputs: Sequence[int]) -> bytes:
         """The file."""
-        graph = schema.SubGraphT()
-        graph.tensors, graph.operators = self.tensors, self.operators
-        graph.inputs, graph.outputs, graph.name = self.inputs, list(outputs), b"main"
+        first: list[Any] = []
+        for name, initial in self.variables.items():
+            first.append(self.made("ASSIGN_VARIABLE", [self.handle(name, first), initial], []))
+        if first:
+            once = self.made("CALL_ONCE", [], [], options("CallOnce", initSubgraphIndex=1))
+            self.operators.insert(0, once)
+        graphs = [_graph(self.tensors, self.operators, self.inputs, list(outputs), b"main")]
+        if first:
+            graphs.append(_graph(self.tensors, first, [], [], b"first"))
         model = schema.ModelT()
         model.version, model.description = 3, b"random"
-        model.subgraphs, model.buffers = [graph], self.buffers
+        model.subgraphs, model.buffers = graphs, self.buffers
         model.operatorCodes = [_code(code) for code in self.codes]
         builder = flatbuffers.Builder(1024)
         builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
@@ -145,6 +191,15 @@ def run(blob: bytes, *samples: np.ndarray) -> np.ndarray:
         interpreter.invoke()
         rows.append(interpreter.get_tensor(result))
     return np.concatenate(rows)
+
+
+def _graph(
+    tensors: list[Any], operators: list[Any], inputs: list[int], outputs: list[int], name: bytes
+) -> Any:
+    graph = schema.SubGraphT()
+    graph.tensors, graph.operators = tensors, operators
+    graph.inputs, graph.outputs, graph.name = inputs, outputs, name
+    return graph
 
 
 def _buffer(data: np.ndarray | None) -> Any:

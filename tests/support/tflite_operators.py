@@ -11,6 +11,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tests.support.tflite_models import TYPES, ModelBuilder, options
+from tests.support.tflite_rearranging import MAKERS as REARRANGING
 
 SAMPLES = 6
 Draw = Callable[[Any], Any]
@@ -480,6 +481,7 @@ def lstm(d: Drawn) -> int:
 
 
 MAKERS: dict[str, Callable[[Drawn], int]] = {
+    **REARRANGING,
     "CONV_2D": conv_2d,
     "DEPTHWISE_CONV_2D": depthwise_conv_2d,
     "FULLY_CONNECTED": fully_connected,

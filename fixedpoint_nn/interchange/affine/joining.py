@@ -54,3 +54,16 @@ class Joined:
 
     def __call__(self, first: Number, *others: Number) -> Any:
         return first.concat(others, axis=self.axis).cast(self.out)
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """All values along a new axis (the batch is axis 0), cast to one format."""
+
+    axis: int
+    out: Quantizer | None = cast_point()
+
+    def __call__(self, first: Number, *others: Number) -> Any:
+        shape = (*first.shape[1 : self.axis], 1, *first.shape[self.axis :])
+        one, *more = (x.reshape(-1, *shape) for x in (first, *others))
+        return one.concat(more, axis=self.axis).cast(self.out)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from fixedpoint_nn.interchange.affine.centred import Scaled, Shifted
-from fixedpoint_nn.interchange.affine.joining import Joined, RescaledProduct, RescaledSum
+from fixedpoint_nn.interchange.affine.joining import Joined, RescaledProduct, RescaledSum, Stacked
 from fixedpoint_nn.interchange.affine.lstm import IntegerLSTM, Share
 from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
 from fixedpoint_nn.interchange.affine.regions import AxesMean, Cut, WindowMean, ZeroPad
@@ -36,6 +36,7 @@ CLASSES = (
     Shifted,
     Softmax8,
     Softmax16,
+    Stacked,
     Standardized,
     Thresholds,
     TwoSlopes,

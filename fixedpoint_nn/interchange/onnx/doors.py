@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fixedpoint_nn.interchange.onnx.model import Declared, OnnxModel, OnnxOperation
 from fixedpoint_nn.interchange.onnx.value import plain_axes
@@ -27,6 +29,10 @@ WHOLE = (
     "INT2",
     "UINT2",
 )
+DTYPES: dict[str, np.dtype[Any]] = {
+    "FLOAT": np.dtype(np.float32), "DOUBLE": np.dtype(np.float64), "BOOL": np.dtype(np.bool_),
+    **{name: np.dtype(name.lower()) for name in WHOLE if name.rpartition("INT")[2] not in ("2", "4")},
+}  # fmt: skip
 IMAGES = (
     "Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "BatchNormalization",
     "DepthToSpace", "SpaceToDepth", "Resize", "Upsample", "QLinearConv", "ConvInteger",
@@ -82,12 +88,31 @@ class Door:
         return filed
 
 
+def fixed_input(declared: Declared, value: ArrayLike) -> Array:
+    """The value that an input is fixed at, in the input's type."""
+    array: Array = np.asarray(value)
+    dtype = DTYPES.get(declared.type)
+    return array if dtype is None or array.dtype.kind not in "biuf" else array.astype(dtype)
+
+
 def arrangement(model: OnnxModel, declared: Declared, batched: bool) -> tuple[int | None, ...]:
     """The axes of an input in the network, as its first consumer requires them; images are channels-last."""
     rank = len(declared.axes)
     if not batched or rank == 0:
         return (None, *range(rank))
-    return _wanted(model, declared.name, rank) or plain_axes(rank, 0)
+    return _wanted(model, declared.name, rank) or plain_axes(rank, _batch_axis(model, declared))
+
+
+def _batch_axis(model: OnnxModel, declared: Declared) -> int:
+    """The first axis, unless only another one has the size or the name of another input's first axis.
+
+    So a state of two rows of an LSTM, (2, batch, 128), has its batch in the middle.
+    """
+    batches = {x.axes[0] for x in model.inputs if x.axes and x.name != declared.name}
+    if isinstance(declared.axes[0], str) or declared.axes[0] == 1 or declared.axes[0] in batches:
+        return 0
+    places = [axis for axis, size in enumerate(declared.axes) if size in batches]
+    return places[0] if len(places) == 1 else 0
 
 
 def _wanted(model: OnnxModel, name: str, rank: int) -> tuple[int | None, ...] | None:

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,14 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.interchange.onnx.functions import inlined
-from fixedpoint_nn.interchange.onnx.model import Declared, OnnxError, OnnxModel, OnnxOperation, in_order
+from fixedpoint_nn.interchange.onnx.model import (
+    Branch,
+    Declared,
+    OnnxError,
+    OnnxModel,
+    OnnxOperation,
+    in_order,
+)
 from fixedpoint_nn.numerics.arrays import Array
 
 MOST_BYTES = 1 << 31  # protobuf's own limit
@@ -113,7 +121,78 @@ def _operation(onnx: Any, node: Any, number: int, opset: int, folder: Path | Non
         domain,
     )
     _check_types(onnx, node, operation, opset)
-    return operation
+    return _branching(onnx, node, operation, opset, folder) if op == "If" and not domain else operation
+
+
+def _branching(
+    onnx: Any, node: Any, operation: OnnxOperation, opset: int, folder: Path | None
+) -> OnnxOperation:
+    """An If whose attributes are branches, and whose further inputs are what they take from outside."""
+    branches = {
+        text(attribute.name): _branch(
+            onnx, attribute.g, f"{operation.name}/{text(attribute.name)}", opset, folder
+        )
+        for attribute in node.attribute
+        if attribute.HasField("g")
+    }
+    captured = dict.fromkeys(name for branch in branches.values() for name in branch.captured)
+    return replace(
+        operation,
+        inputs=(*operation.inputs, *captured),
+        attributes={**operation.attributes, **branches},
+    )
+
+
+def _branch(onnx: Any, graph: Any, prefix: str, opset: int, folder: Path | None) -> Branch:
+    operations = [_operation(onnx, node, number, opset, folder) for number, node in enumerate(graph.node)]
+    constants = {text(tensor.name): array_of(onnx, tensor, folder) for tensor in graph.initializer}
+    made = {name for operation in operations for name in operation.outputs if name}.union(constants)
+    outputs = [text(info.name) for info in graph.output]
+    taken = dict.fromkeys(name for operation in operations for name in operation.inputs if name)
+    captured = [name for name in (*taken, *outputs) if name not in made]
+    ordered = in_order(operations, {*constants, *captured})
+
+    def own(name: str) -> str:
+        return f"{prefix}/{name}" if name in made else name
+
+    return Branch(
+        tuple(
+            replace(
+                operation,
+                name=f"{prefix}/{operation.name}",
+                inputs=tuple(map(own, operation.inputs)),
+                outputs=tuple(map(own, operation.outputs)),
+                attributes={
+                    key: _renamed(value, own) if isinstance(value, Branch) else value
+                    for key, value in operation.attributes.items()
+                },
+            )
+            for operation in ordered
+        ),
+        {own(name): array for name, array in constants.items()},
+        tuple(map(own, outputs)),
+        tuple(dict.fromkeys(captured)),
+    )
+
+
+def _renamed(branch: Branch, own: Callable[[str], str]) -> Branch:
+    """A branch within a branch, which takes renamed values from it."""
+    return replace(
+        branch,
+        operations=tuple(
+            replace(
+                operation,
+                inputs=tuple(own(name) if name in branch.captured else name for name in operation.inputs),
+                attributes={
+                    key: _renamed(value, own) if isinstance(value, Branch) else value
+                    for key, value in operation.attributes.items()
+                },
+            )
+            for operation in branch.operations
+        ),
+        outputs=tuple(own(name) if name in branch.captured else name for name in branch.outputs),
+        captured=tuple(map(own, branch.captured)),
+    )
 
 
 def _check_types(onnx: Any, node: Any, operation: OnnxOperation, opset: int) -> None:
@@ -140,6 +219,9 @@ def _declared(onnx: Any, info: Any) -> Declared:
     axes: list[int | str] = []
     for dim in tensor.shape.dim:
         if dim.HasField("dim_value"):
+            if dim.dim_value == -1:  # as some exporters write an open size
+                axes.append("")
+                continue
             if dim.dim_value < 0:
                 raise OnnxError(f"{text(info.name)!r} has an axis of {dim.dim_value} elements")
             axes.append(int(dim.dim_value))

@@ -7,6 +7,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from fixedpoint_nn.interchange.onnx.file import read
 from fixedpoint_nn.interchange.onnx.integers.reader import ImportedIntegers, has_integers, imported_integers
 from fixedpoint_nn.interchange.onnx.own_file import restored
@@ -21,6 +23,7 @@ def from_onnx(
     source: str | os.PathLike[str] | bytes,
     *,
     shapes: Mapping[str, Sequence[int]] | None = None,
+    constants: Mapping[str, ArrayLike] | None = None,
     outputs: Sequence[str] | None = None,
     batched: bool = True,
     input: Quantizer | Mapping[str, Quantizer] | None = None,
@@ -31,7 +34,8 @@ def from_onnx(
     Axis 0 of every input is the batch; with `batched=False` the file's arrays are single samples, and a batch axis is
     added. Images are (batch, height, width, channels), whatever their order in the file; sequences of an LSTM, GRU or
     RNN are (batch, time, features). `shapes` gives sizes that the file leaves open, in the file's order: `shapes={"x":
-    (1, 3, 32, 32)}`. `outputs` selects outputs by name.
+    (1, 3, 32, 32)}`. `constants` fixes inputs, such as a sampling rate: `constants={"sr": 16000}`. `outputs` selects
+    outputs by name.
 
     A file with QuantizeLinear, QLinearConv, ConvInteger, QONNX's Quant, ... becomes a quantised network with the
     file's integers. `input` is the quantizer of inputs that the file does not quantise. With `softmax=False` a softmax
@@ -41,7 +45,13 @@ def from_onnx(
     >>> y = net(images)  # doctest: +SKIP
     """
     found: Any = any_kind(
-        source, shapes=shapes, outputs=outputs, batched=batched, input=input, softmax=softmax
+        source,
+        shapes=shapes,
+        constants=constants,
+        outputs=outputs,
+        batched=batched,
+        input=input,
+        softmax=softmax,
     )
     net: Graph | Quantized = found.net
     return net
@@ -51,6 +61,7 @@ def any_kind(
     source: str | os.PathLike[str] | bytes,
     *,
     shapes: Mapping[str, Sequence[int]] | None = None,
+    constants: Mapping[str, ArrayLike] | None = None,
     outputs: Sequence[str] | None = None,
     batched: bool = True,
     input: Quantizer | Mapping[str, Quantizer] | None = None,
@@ -63,5 +74,7 @@ def any_kind(
         return own
     model = whole.only(outputs)
     if has_integers(model):
-        return imported_integers(model, batched=batched, shapes=shapes, quantizers=input, softmax=softmax)
-    return converted(model, batched, shapes)
+        return imported_integers(
+            model, batched=batched, shapes=shapes, constants=constants, quantizers=input, softmax=softmax
+        )
+    return converted(model, batched, shapes, constants)

@@ -28,6 +28,19 @@ class OnnxOperation:
 
 
 @dataclass(frozen=True)
+class Branch:
+    """A branch of an If: operations in the order of computation, constants, and the names of its results.
+
+    Its names are its own; `captured` are those that it takes from outside.
+    """
+
+    operations: tuple[OnnxOperation, ...]
+    constants: Mapping[str, Array]
+    outputs: tuple[str, ...]
+    captured: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Declared:
     """An input or output: its element type, and its axes, each a size or a name ('' if unnamed)."""
 

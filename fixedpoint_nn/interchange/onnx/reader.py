@@ -13,11 +13,11 @@ from numpy.typing import ArrayLike
 
 from fixedpoint_nn.interchange.onnx import operators  # noqa: F401 - fills the table
 from fixedpoint_nn.interchange.onnx.builder import GraphBuilder
-from fixedpoint_nn.interchange.onnx.doors import FLOATS, WHOLE, Door, arrangement
+from fixedpoint_nn.interchange.onnx.doors import FLOATS, WHOLE, Door, arrangement, fixed_input
 from fixedpoint_nn.interchange.onnx.file import read
 from fixedpoint_nn.interchange.onnx.folding import computed
 from fixedpoint_nn.interchange.onnx.masks import Masked
-from fixedpoint_nn.interchange.onnx.model import Declared, OnnxError, OnnxModel, OnnxOperation
+from fixedpoint_nn.interchange.onnx.model import Branch, Declared, OnnxError, OnnxModel, OnnxOperation
 from fixedpoint_nn.interchange.onnx.runtime_domain import REASONS
 from fixedpoint_nn.interchange.onnx.step import OPERATORS, OnnxStep, Operand
 from fixedpoint_nn.interchange.onnx.tidying import tidy
@@ -116,17 +116,32 @@ class OnnxConversion:
             if name not in known:
                 raise OnnxError(f"the model has no input {name!r}; its inputs are {', '.join(known)}")
         self.operands: dict[str, Operand] = dict(model.constants)
-        self.operands |= {name: np.asarray(value) for name, value in constants.items()}
+        self.operands |= {
+            declared.name: fixed_input(declared, constants[declared.name])
+            for declared in model.inputs
+            if declared.name in constants
+        }
         self.builder = GraphBuilder()
         self.refusals: list[Refusal] = []
         self.sizes: set[str] = set()  # values that are computed from the shapes of refused nodes
+        self.hidden: set[str] = set()  # values in branches, which the file's runtime does not show
         self.inputs: list[Door] = []
         used = {name for operation in model.operations for name in operation.inputs}
         used.update(output.name for output in model.outputs)
+        self.at_once = self._at_once(shapes)
         for declared in model.inputs:
             if declared.name not in constants and declared.name in used:
                 self._input(declared, shapes.get(declared.name))
         self.free = frozenset(door.name for door in self.inputs)
+
+    def _at_once(self, shapes: Mapping[str, Sequence[int]]) -> int:
+        """The batch of inputs that leave it open: the one that `shapes` gives to the others, else any size."""
+        found = set()
+        for declared in self.model.inputs:
+            axis = arrangement(self.model, declared, self.batched)[0]
+            if axis is not None and len(shapes.get(declared.name, ())) == len(declared.axes):
+                found.add(int(shapes[declared.name][axis]))
+        return found.pop() if len(found) == 1 else BATCH
 
     def _input(self, declared: Declared, given: Sequence[int] | None) -> None:
         """Add an input of the file as an input of the graph, with its axes rearranged."""
@@ -144,7 +159,7 @@ class OnnxConversion:
                 )
             for axis, size in enumerate(dims):
                 if isinstance(size, str) and axis == axes[0]:
-                    dims[axis] = 1 if self.alone else BATCH
+                    dims[axis] = 1 if self.alone else self.at_once
                 elif isinstance(size, str):
                     open_ = f"axis {axis} ({size!r})" if size else f"axis {axis}"
                     raise Refused(
@@ -181,11 +196,17 @@ class OnnxConversion:
         return tuple(
             Door(name, given[value.node], value.axes, value.dims)
             for name, value in self.operands.items()
-            if isinstance(value, OnnxValue) and value.node in given and not isinstance(value.kind, Masked)
+            if isinstance(value, OnnxValue)
+            and value.node in given
+            and name not in self.hidden
+            and not isinstance(value.kind, Masked)
         )
 
     def _convert(self, operation: OnnxOperation) -> None:
         """Convert one node, or record why it is refused; a node whose operands were refused is skipped."""
+        if operation.op == "If" and not operation.domain:
+            self._choose(operation)
+            return
         try:
             supported = self._supports(operation)
             operands: list[Operand] = []
@@ -213,6 +234,30 @@ class OnnxConversion:
         if missing:
             reason = f"its output {len(results)} ({missing[0]!r}) is not computed"
             self.refusals.append(Refusal(operation.name, operation.op, reason))
+
+    def _choose(self, operation: OnnxOperation) -> None:
+        """Convert the branch of an If that its condition chooses, which is a constant."""
+        condition = operation.inputs[0] if operation.inputs else ""
+        if condition not in self.operands:  # its node was refused
+            return
+        chosen = self.operands[condition]
+        if not isinstance(chosen, np.ndarray) or chosen.size != 1:
+            reason = f"its condition ({condition!r}) is computed, and must be constant"
+            wants = condition if condition in self.free else ""
+            self.refusals.append(Refusal(operation.name, operation.op, reason, wants))
+            return
+        branch = operation.attributes.get("then_branch" if chosen.any() else "else_branch")
+        if not isinstance(branch, Branch) or len(branch.outputs) < len(operation.outputs):
+            reason = "it is not as its specification says: a branch lacks results"
+            self.refusals.append(Refusal(operation.name, operation.op, reason))
+            return
+        self.operands.update(branch.constants)
+        for inner in branch.operations:
+            self.hidden.update(inner.outputs)
+            self._convert(inner)
+        for name, result in zip(operation.outputs, branch.outputs, strict=False):
+            if name and result in self.operands:
+                self.operands[name] = self.operands[result]
 
     def _supports(self, operation: OnnxOperation) -> bool:
         """Whether there is a converter for this kind of node."""

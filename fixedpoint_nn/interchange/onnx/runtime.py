@@ -4,20 +4,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fixedpoint_nn.interchange.onnx.doors import Door
-from fixedpoint_nn.interchange.onnx.file import package
+from fixedpoint_nn.interchange.onnx.file import package, read
 from fixedpoint_nn.interchange.onnx.importing import any_kind
 from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals
 from fixedpoint_nn.interchange.onnx.integers.outputs import GridMeaning
 from fixedpoint_nn.interchange.onnx.integers.reader import ImportedIntegers
 from fixedpoint_nn.interchange.onnx.model import OnnxError
+from fixedpoint_nn.interchange.onnx.open_sizes import shapes_of
 from fixedpoint_nn.interchange.onnx.reader import Imported
+from fixedpoint_nn.interchange.onnx.unsaturated import unsaturated
 from fixedpoint_nn.interchange.onnx.value import BATCH
 from fixedpoint_nn.numerics.arrays import Array
 
@@ -37,13 +40,21 @@ TYPES = {
 
 
 def tensors(
-    path: str | os.PathLike[str], xs: Sequence[Array], optimised: bool = False
+    path: str | os.PathLike[str],
+    xs: Sequence[Array],
+    optimised: bool = False,
+    constants: Mapping[str, ArrayLike] | None = None,
 ) -> Iterator[tuple[str, Array, Array, bool]]:
     """(name, theirs, ours, exact) of each tensor that both have, in the file's order of axes.
 
-    Integers are exact, and so are the floats that they are dequantised to.
+    Integers are exact, and so are the floats that they are dequantised to. Sizes that the file leaves open are those
+    of the samples.
     """
-    found = any_kind(path)
+    fixed = dict(constants or {})
+    model = read(path)
+    names_in = [declared.name for declared in model.inputs if declared.name not in fixed]
+    sizes = {name: x.shape for name, x in zip(names_in, xs, strict=False)} if len(names_in) == len(xs) else {}
+    found = any_kind(path, shapes=shapes_of(model, sizes, fixed) or None, constants=fixed or None)
     if len(found.inputs) != len(xs):
         names = ", ".join(door.name for door in found.inputs)
         raise OnnxError(
@@ -65,9 +76,14 @@ def tensors(
     else:
         pairs = _floats(found, xs, size)
     wanted = [door for door, _, _ in pairs]
-    theirs = _run(path, found.inputs, xs, size, wanted, optimised or isinstance(found, Imported))
+    theirs = _run(path, found.inputs, xs, size, wanted, optimised or isinstance(found, Imported), fixed)
     for door, value, exact in pairs:
         yield door.name, theirs[door.name], value, exact
+
+
+def sigmoids(path: str | os.PathLike[str]) -> frozenset[str]:
+    """The results of a file's sigmoids, whose errors in onnxruntime are of the size of 1 and not of theirs."""
+    return frozenset(name for o in read(path).operations if o.op == "Sigmoid" for name in o.outputs)
 
 
 def _floats(found: Imported, xs: Sequence[Array], size: int) -> list[tuple[Door, Array, bool]]:
@@ -117,6 +133,7 @@ def _run(
     size: int,
     wanted: Sequence[Door],
     optimised: bool,
+    fixed: Mapping[str, ArrayLike],
 ) -> dict[str, Array]:
     """onnxruntime's results for these values of the file; samples are run in batches of the file's fixed size."""
     try:
@@ -134,6 +151,7 @@ def _run(
     options = onnxruntime.SessionOptions()
     options.log_severity_level, options.intra_op_num_threads = ERRORS_ONLY, 1
     if not optimised:
+        model = unsaturated(model)
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
@@ -144,11 +162,13 @@ def _run(
         door.name: door.outward(x).astype(TYPES.get(types[door.name], x.dtype))
         for door, x in zip(doors, xs, strict=True)
     }
+    always = {name: np.asarray(x, TYPES.get(types[name])) for name, x in fixed.items() if name in types}
     axes = {door.name: _batch(door) for door in doors}
     blocks = [
         session.run(
             names,
-            {name: np.take(array, range(start, start + size), axes[name]) for name, array in given.items()},
+            always
+            | {name: np.take(array, range(start, start + size), axes[name]) for name, array in given.items()},
         )
         for start in range(0, len(xs[0]), size)
     ]

@@ -3,6 +3,7 @@
 
 from fixedpoint_nn.interchange.tflite.convert import from_tflite
 from fixedpoint_nn.interchange.tflite.file import TfliteError
+from fixedpoint_nn.interchange.tflite.streaming import streamed
 from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 
-__all__ = ["TfliteError", "UnsupportedModel", "from_tflite"]
+__all__ = ["TfliteError", "UnsupportedModel", "from_tflite", "streamed"]

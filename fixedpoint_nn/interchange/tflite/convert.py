@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,8 +15,10 @@ from fixedpoint_nn.interchange.affine.centred import Shifted
 from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, integer_format
 from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
 from fixedpoint_nn.interchange.tflite.file import read
+from fixedpoint_nn.interchange.tflite.floats import Unsupported, float_network, is_float
 from fixedpoint_nn.interchange.tflite.model import TfliteModel, TfliteOperator, TfliteTensor
 from fixedpoint_nn.interchange.tflite.operators import OPERATORS
+from fixedpoint_nn.interchange.tflite.states import without_variables
 from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep, TfliteValue, checked
 from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from fixedpoint_nn.layers.activation import Argmax
@@ -25,56 +27,77 @@ from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numerics.value_table import ValueTable
 
+if TYPE_CHECKING:
+    from fixedpoint_nn.interchange.onnx.reader import Imported
+
 MOST_IMAGES, MOST_VALUES = 64, 1 << 23  # samples at a time, and values of one layer of all of them
 
 MOST = {"products": 1 << 35, "values": 1 << 28, "entries of tables": 1 << 23}  # for one sample
 
 
-def from_tflite(source: str | os.PathLike[str] | bytes, *, softmax: bool = True) -> Quantized:
-    """The quantised network of a TFLite file (its path or its bytes), with the integers of TFLite's reference kernels.
+def from_tflite(source: str | os.PathLike[str] | bytes, *, softmax: bool = True) -> Graph | Quantized:
+    """The network of a TFLite file (its path or its bytes): quantised if the file is, else over floats.
 
-    It takes the file's integers, or floats, which it quantises as the file states, and returns the file's integers.
+    A quantised network has the integers of TFLite's reference kernels. It takes the file's integers, or floats, which
+    it quantises as the file states, and returns the file's integers.
     With `softmax=False` a softmax at the end is omitted: the argmax is the same, and the engine has no products as
     wide as the 8-bit softmax needs. Raises `UnsupportedModel`.
 
     >>> fixed = from_tflite("model.tflite", softmax=False)  # doctest: +SKIP
     """
-    return TfliteConversion(read(source), softmax).network()
+    model = read(source)
+    return float_conversion(model).net if is_float(model) else TfliteConversion(model, softmax).network()
+
+
+def float_conversion(model: TfliteModel) -> Imported:
+    """The float network of a model, with the correspondence of its values; raises `UnsupportedModel`."""
+    try:
+        return float_network(model)
+    except Unsupported as refused:
+        raise UnsupportedModel.of("operator", refused.problems) from None
 
 
 class TfliteConversion:
     """The state of one conversion: nodes, values, and refusals so far."""
 
     def __init__(self, model: TfliteModel, softmax: bool = True) -> None:
-        self.model, self.softmax = model, softmax
+        try:
+            self.model = without_variables(model)
+        except Unsuited as reason:
+            raise UnsupportedModel(f"the model {reason}") from None
+        self.softmax = softmax
         self.parts: dict[str, Node] = {}
         self.values: dict[int, TfliteValue] = {}
         self.problems: list[str] = []
         self.spent = dict.fromkeys(MOST, 0)
-        self.index_only = False  # the model returns the argmax
 
     def network(self) -> Quantized:
         """The quantised network; raises `UnsupportedModel` with all refusals."""
         operators = list(self.model.operators)
-        source = self._input(operators)
-        result = self._output(operators)
+        names = input_names(self.model)
+        quantizers = [self._input(name, *about, operators) for name, about in names.items()]
+        results = [self._output(place, operators) for place in self.model.outputs]
         for operator in operators:
             self._convert(operator)
         if self.problems:
             raise UnsupportedModel.of("operator", self.problems)
-        if result.index not in self.values:
-            raise UnsupportedModel(f"the model's output {result.name!r} is computed by none of its operators")
-        value = self.values[result.index]
-        low, high = result.codes
-        last = Argmax() if self.index_only else Shifted(result.zero, exact(low, high, "output"))
-        self._add("output", last, (value,))
-        quantizer = AffineQuantizer.of(source.dtype, source.scale, source.zero, "input")
+        outputs = output_names(self.model)
+        for name, (result, index_only) in zip(outputs, results, strict=True):
+            if result.index not in self.values:
+                raise UnsupportedModel(
+                    f"the model's output {result.name!r} is computed by none of its operators"
+                )
+            value = self.values[result.index]
+            last = Argmax() if index_only else Shifted(result.zero, exact(*result.codes, name))
+            self._add(name, last, (value,))
         largest = max(prod(value.shape) for value in self.values.values())
-        return Quantized(Graph(self.parts), quantizer, min(max(MOST_VALUES // largest, 1), MOST_IMAGES))
+        graph = Graph(self.parts, tuple(names), outputs)
+        rows = min(max(MOST_VALUES // largest, 1), MOST_IMAGES)
+        return Quantized(graph, quantizers[0], rows, tuple(quantizers[1:]))
 
-    def _input(self, operators: list[TfliteOperator]) -> TfliteTensor:
-        """The model's quantised input tensor; a QUANTIZE of floats before it becomes the input quantizer."""
-        source = self._only("input", self.model.inputs)
+    def _input(self, name: str, place: int, part: str, operators: list[TfliteOperator]) -> AffineQuantizer:
+        """The quantizer of an input; a QUANTIZE of floats behind it is one."""
+        source = self.model.tensors[place]
         if source.dtype == "float32":
             first = [operator for operator in operators if source.index in operator.inputs]
             if [operator.kind for operator in first] != ["QUANTIZE"]:
@@ -86,13 +109,13 @@ class TfliteConversion:
             source = self.model.tensors[first[0].outputs[0]]
         self._checked("input", source)
         low, high = source.centred
-        self.values[source.index] = TfliteValue("input", source, low, high)
-        self.parts["input"] = Node(Shifted(-source.zero, exact(low, high, "input.centred")), ("x",))
-        return source
+        self.values[source.index] = TfliteValue(part, source, low, high)
+        self.parts[part] = Node(Shifted(-source.zero, exact(low, high, f"{part}.centred")), (name,))
+        return AffineQuantizer.of(source.dtype, source.scale, source.zero, part)
 
-    def _output(self, operators: list[TfliteOperator]) -> TfliteTensor:
-        """The model's quantised output tensor; a DEQUANTIZE after it is omitted."""
-        result = self._only("output", self.model.outputs)
+    def _output(self, place: int, operators: list[TfliteOperator]) -> tuple[TfliteTensor, bool]:
+        """A quantised output tensor, and whether the place of its largest value is meant; a DEQUANTIZE is omitted."""
+        result, index_only = self.model.tensors[place], False
         if result.dtype == "float32":
             last = [operator for operator in operators if result.index in operator.outputs]
             if [operator.kind for operator in last] != ["DEQUANTIZE"] or len(last[0].inputs) != 1:
@@ -103,13 +126,13 @@ class TfliteConversion:
             operators.remove(last[0])
             result = self.model.tensors[last[0].inputs[0]]
         if result.dtype in ("int32", "int64"):
-            result = self._largest(operators, result)
+            result, index_only = self._largest(operators, result), True
         if not self.softmax:
             last = [operator for operator in operators if result.index in operator.outputs]
             if [operator.kind for operator in last] == ["SOFTMAX"] and len(last[0].inputs) == 1:
                 operators.remove(last[0])
                 result = self.model.tensors[last[0].inputs[0]]
-        return self._checked("output", result)
+        return self._checked("output", result), index_only
 
     def _largest(self, operators: list[TfliteOperator], result: TfliteTensor) -> TfliteTensor:
         """The operand of an ARG_MAX at the end."""
@@ -129,14 +152,7 @@ class TfliteConversion:
         ):
             raise UnsupportedModel(f"the model's ARG_MAX {result.name!r} does not go along the last axis")
         operators.remove(last[0])
-        self.spent = dict.fromkeys(MOST, 0)
-        self.index_only = True
         return source
-
-    def _only(self, what: str, places: tuple[int, ...]) -> TfliteTensor:
-        if len(places) != 1:
-            raise UnsupportedModel(f"the model has {len(places)} {what}s, and one is supported")
-        return self.model.tensors[places[0]]
 
     @staticmethod
     def _checked(what: str, tensor: TfliteTensor) -> TfliteTensor:
@@ -147,20 +163,25 @@ class TfliteConversion:
 
     def _convert(self, operator: TfliteOperator) -> None:
         """Add the layer of one operator, or record why it is refused."""
-        name = part_name(operator)
-        step = TfliteStep(name, operator, self.model.tensors, self.values)
-        convert: Callable[[TfliteStep], Made] | None = OPERATORS.get(operator.kind)
+        step = TfliteStep(part_name(operator), operator, self.model.tensors, self.values)
+        convert: Callable[[TfliteStep], Made | Sequence[Made]] | None = OPERATORS.get(operator.kind)
         try:
             if convert is None:
                 raise Unsuited("is an operator that is not supported")
-            output = step.output()
-            if output.index in self.values:
-                raise Unsuited(f"gives {output.name!r}, which an earlier operator computes already")
+            outputs = step.outputs()
+            for output in outputs:
+                if output.index in self.values:
+                    raise Unsuited(f"gives {output.name!r}, which an earlier operator computes already")
             made = convert(step)
-            self._spend(step, made, output)
-            self._compare(made, output)
-            self.values[output.index] = TfliteValue(name, output, *made.range)
-            self._add(name, made.layer, made.takes)
+            makes = (made,) if isinstance(made, Made) else tuple(made)
+            if len(makes) != len(outputs):
+                raise Unsuited(f"has {len(outputs)} outputs, and {len(makes)} supported")
+            for number, (one, output) in enumerate(zip(makes, outputs, strict=True)):
+                self._spend(step, one, output)
+                self._compare(one, output)
+                name = part_name(operator, number)
+                self.values[output.index] = TfliteValue(name, output, *one.range)
+                self._add(name, one.layer, one.takes)
         except Unsuited as reason:
             self.problems.append(f"{operator.kind} {self._label(operator)} {reason}")
             self._assume(operator)
@@ -209,9 +230,27 @@ class TfliteConversion:
         assert result.format == integer_format(*made.range), (result.format, made.range)
 
 
-def part_name(operator: TfliteOperator) -> str:
-    """The name of an operator's layer."""
-    return f"{operator.kind.lower()}_{operator.index}".replace(" ", "_").replace(".", "_")
+def part_name(operator: TfliteOperator, output: int = 0) -> str:
+    """The name of the layer of an operator's output."""
+    which = f"_{output}" if output else ""
+    return f"{operator.kind.lower()}_{operator.index}{which}".replace(" ", "_").replace(".", "_")
+
+
+def input_names(model: TfliteModel) -> dict[str, tuple[int, str]]:
+    """For each input's name in the network, its tensor and the name of its first layer; a single input is x."""
+    if len(model.inputs) == 1:
+        return {"x": (model.inputs[0], "input")}
+    found: dict[str, tuple[int, str]] = {}
+    for number, (name, place) in enumerate(zip(model.names, model.inputs, strict=True)):
+        name = name.replace(".", "_") or f"x{number}"
+        found[f"{name} {number}" if name in found else name] = (place, f"input_{number}")
+    return found
+
+
+def output_names(model: TfliteModel) -> tuple[str, ...]:
+    """The names of the layers that give the outputs."""
+    count = len(model.outputs)
+    return ("output",) if count == 1 else tuple(f"output_{number}" for number in range(count))
 
 
 def entries_of_tables(layer: Any) -> int:

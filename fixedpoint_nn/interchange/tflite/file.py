@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -98,22 +99,34 @@ class Reader:
         }
 
     def model(self) -> TfliteModel:
-        """The file's first graph."""
+        """The file's first graph, with the graphs that it calls once at the beginning."""
         model = self.readers.Model.GetRootAs(self.blob, 0)
         if model.SubgraphsLength() < 1:
             raise TfliteError("it has no graph")
-        graph = model.Subgraphs(0)
-        tensors = self.each(graph.TensorsLength(), lambda i: self.tensor(model, i, graph.Tensors(i)))
         kinds = self.each(model.OperatorCodesLength(), lambda i: self.kind(model.OperatorCodes(i)))
+        main = self.graph(model, 0, kinds)
+        first = []
+        for operator in main.operators:
+            if operator.kind == "CALL_ONCE":
+                place = int(operator.options["InitSubgraphIndex"])
+                if not 0 < place < model.SubgraphsLength():
+                    raise TfliteError(f"it calls graph {place}, and there are {model.SubgraphsLength()}")
+                first.append(self.graph(model, place, kinds))
+        return replace(main, first=tuple(first))
+
+    def graph(self, model: Any, place: int, kinds: tuple[str, ...]) -> TfliteModel:
+        """One graph of the file."""
+        graph = model.Subgraphs(place)
+        tensors = self.each(graph.TensorsLength(), lambda i: self.tensor(model, i, graph.Tensors(i)))
         operators = self.each(graph.OperatorsLength(), lambda i: self.operator(i, graph.Operators(i), kinds))
         inputs = self.each(graph.InputsLength(), graph.Inputs)
         outputs = self.each(graph.OutputsLength(), graph.Outputs)
-        for place in (*inputs, *outputs):
-            self.check(place, tensors)
+        for index in (*inputs, *outputs):
+            self.check(index, tensors)
         for operator in operators:
-            for place in (*operator.inputs, *operator.outputs, *operator.intermediates):
-                if place != -1:
-                    self.check(place, tensors)
+            for index in (*operator.inputs, *operator.outputs, *operator.intermediates):
+                if index != -1:
+                    self.check(index, tensors)
         return TfliteModel(tensors, operators, tuple(map(int, inputs)), tuple(map(int, outputs)))
 
     def each(self, count: int, read: Callable[[int], Any]) -> tuple[Any, ...]:
@@ -165,7 +178,8 @@ class Reader:
             axis = int(about.QuantizedDimension())
             if not all(np.isfinite(scale) and scale >= 0 for scale in scales):
                 raise TfliteError(f"tensor {name!r} has a scale that is no positive number")
-        data = self.data(model, tensor.Buffer(), dtype, shape, name)
+        sparse = tensor.Sparsity() is not None
+        data = None if sparse else self.data(model, tensor.Buffer(), dtype, shape, name)
         return TfliteTensor(
             index,
             name,
@@ -176,7 +190,7 @@ class Reader:
             axis,
             data,
             bool(tensor.IsVariable()),
-            tensor.Sparsity() is not None,
+            sparse,
         )
 
     def data(self, model: Any, place: int, dtype: str, shape: tuple[int, ...], name: str) -> Any:

@@ -11,9 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.tflite.convert import TfliteConversion, part_name
+from fixedpoint_nn.interchange.tflite.convert import TfliteConversion, float_conversion, part_name
 from fixedpoint_nn.interchange.tflite.file import TfliteError, read
-from fixedpoint_nn.network.quantized import fixed_samples
+from fixedpoint_nn.interchange.tflite.floats import is_float, tensor_names
+from fixedpoint_nn.interchange.tflite.model import TfliteModel
+from fixedpoint_nn.interchange.tflite.streaming import states_before
+from fixedpoint_nn.network.quantized import fixed_samples_of
 from fixedpoint_nn.numerics.arrays import Array
 
 JUDGE = "LiteRT's interpreter with reference kernels"
@@ -21,30 +24,49 @@ JUDGE = "LiteRT's interpreter with reference kernels"
 
 def tensors(path: str | os.PathLike[str], xs: Sequence[Array]) -> Iterator[tuple[str, Array, Array, bool]]:
     """(name, theirs, ours, exact) of each operator's output, and of the model's output."""
-    (x,) = xs
     model = read(path)
+    if is_float(model):
+        yield from _floats(Path(path), model, xs)
+        return
     conversion = TfliteConversion(model)
-    network = conversion.network()
+    network, known = conversion.network(), conversion.model
+    xs = states_before(known, network, xs)
     graph: Any = network.net
     places = {
-        operator.outputs[0]: part_name(operator)
-        for operator in model.operators
-        if operator.outputs and part_name(operator) in graph.parts
+        place: part_name(operator, number)
+        for operator in known.operators
+        for number, place in enumerate(operator.outputs)
+        if part_name(operator, number) in graph.parts
     }
-    (output,) = model.outputs
-    if model.tensors[output].dtype != "float32":
-        places[output] = "output"
-    theirs = _interpreted(Path(path), x, list(places))
-    results = replace(graph, outputs=tuple(places.values()))(fixed_samples(network, x))
-    ours = results if isinstance(results, tuple) else (results,)
-    for (index, part), value in zip(places.items(), ours, strict=True):
-        tensor = model.tensors[index]
-        zero = 0 if part == "output" else tensor.zero
+    ends = dict(zip(known.outputs, graph.outputs, strict=True))
+    places |= {place: part for place, part in ends.items() if known.tensors[place].dtype != "float32"}
+    outside = len(known.inputs) - len(known.states)
+    theirs = _interpreted(Path(path), xs[:outside], list(places), stateful=bool(known.states))
+    ours = replace(graph, outputs=tuple(places.values()))(*map(fixed_samples_of, network.inputs, xs))
+    several = ours if isinstance(ours, tuple) else (ours,)
+    for (index, part), value in zip(places.items(), several, strict=True):
+        tensor = known.tensors[index]
+        zero = 0 if part in graph.outputs else tensor.zero
         yield tensor.name, theirs[index].astype(np.int64), value.ints.astype(np.int64) + zero, True
 
 
-def _interpreted(path: Path, x: Array, places: list[int]) -> dict[int, Array]:
-    """The values of these tensors by TFLite's interpreter with its reference kernels, for all samples."""
+def _floats(path: Path, model: TfliteModel, xs: Sequence[Array]) -> Iterator[tuple[str, Array, Array, bool]]:
+    """The tensors of a float model."""
+    found = float_conversion(model)
+    if len(xs) != len(found.inputs):
+        raise TfliteError(f"{path} has {len(found.inputs)} inputs, and was given {len(xs)} arrays of samples")
+    places = {name: place for place, name in tensor_names(model).items()}
+    doors = {door.name: door for door in (*found.inside, *found.outputs) if door.axes[0] is not None}
+    theirs = _interpreted(path, xs, [places[name] for name in doors], stateful=False)
+    net: Any = replace(found.net, outputs=tuple(door.node for door in doors.values()))
+    results = net(*xs)
+    ours = results if isinstance(results, tuple) else (results,)
+    for door, value in zip(doors.values(), ours, strict=True):
+        yield door.name, theirs[places[door.name]], door.every_sample(value), False
+
+
+def _interpreted(path: Path, xs: Sequence[Array], places: list[int], stateful: bool) -> dict[int, Array]:
+    """The interpreter's tensors; with `stateful` its variables stay from one sample to the next."""
     try:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
     except ImportError:
@@ -58,16 +80,21 @@ def _interpreted(path: Path, x: Array, places: list[int]) -> dict[int, Array]:
         num_threads=1,
     )
     interpreter.allocate_tensors()
-    (entry,) = interpreter.get_input_details()
-    wanted = np.dtype(entry["dtype"])
-    if x.dtype.kind != wanted.kind:
-        raise TfliteError(
-            f"{path} takes {wanted.name}, and the samples are {x.dtype}; save them as {wanted.name} to compare"
-        )
+    entries = interpreter.get_input_details()
+    given = []
+    for entry, x in zip(entries, xs, strict=True):
+        wanted = np.dtype(entry["dtype"])
+        if x.dtype.kind != wanted.kind:
+            raise TfliteError(
+                f"{path} takes {wanted.name}, and the samples are {x.dtype}; save them as {wanted.name} to compare"
+            )
+        given.append(x.astype(wanted))
     rows: dict[int, list[Array]] = {place: [] for place in places}
-    for sample in x.astype(wanted):
-        interpreter.set_tensor(entry["index"], sample[np.newaxis])
-        interpreter.reset_all_variables()
+    for samples in zip(*given, strict=True):
+        for entry, sample in zip(entries, samples, strict=True):
+            interpreter.set_tensor(entry["index"], sample[np.newaxis])
+        if not stateful:
+            interpreter.reset_all_variables()
         interpreter.invoke()
         for place, found in rows.items():
             found.append(interpreter.get_tensor(place))

@@ -63,10 +63,31 @@ class TfliteOperator:
 
 
 @dataclass(frozen=True)
+class State:
+    """A variable: the tensor that is read in a call, the one that is stored, and the data before the first call."""
+
+    name: str
+    read: int
+    stored: int
+    initial: Array
+
+
+@dataclass(frozen=True)
 class TfliteModel:
-    """The main graph of a file."""
+    """The main graph of a file, and the graphs that it calls once, before its first use.
+
+    `states` are variables that `without_variables` made the last inputs and outputs of.
+    """
 
     tensors: tuple[TfliteTensor, ...]
     operators: tuple[TfliteOperator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    first: tuple[TfliteModel, ...] = ()
+    states: tuple[State, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name of each input, those of variables included."""
+        outside = self.inputs[: len(self.inputs) - len(self.states)]
+        return (*(self.tensors[place].name for place in outside), *(state.name for state in self.states))

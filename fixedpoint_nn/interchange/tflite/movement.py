@@ -11,7 +11,7 @@ from fixedpoint_nn.interchange.affine.regions import Cut, ZeroPad
 from fixedpoint_nn.interchange.tflite.geometry import check_work
 from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep, same_scale
 from fixedpoint_nn.layers.structure import Reshape, Sequential
-from fixedpoint_nn.numerics.arrays import Ints
+from fixedpoint_nn.numerics.arrays import Array, Ints
 
 
 def pad(step: TfliteStep) -> Made:
@@ -105,6 +105,43 @@ def slice_(step: TfliteStep) -> Made:
             raise Unsuited(f"cuts {count} from {begin} on out of {size}")
         parts.append((begin, end, 1))
     return Made(Cut(tuple(parts[1:])), (x,), x.range)
+
+
+def split(step: TfliteStep) -> list[Made]:
+    """Convert SPLIT: parts of equal sizes along an axis."""
+    return _parts(step, 1, 0, None)
+
+
+def split_v(step: TfliteStep) -> list[Made]:
+    """Convert SPLIT_V: parts of given sizes, one of which may be -1, the rest."""
+    return _parts(step, 0, 2, step.constant(1).data)
+
+
+def _parts(step: TfliteStep, value: int, axis: int, sizes: Array | None) -> list[Made]:
+    x, outputs, at = step.value(value), step.outputs(), step.constant(axis).data
+    rank = len(x.tensor.shape)
+    if (
+        at is None
+        or at.size != 1
+        or not -rank < int(at.reshape(-1)[0]) < rank
+        or int(at.reshape(-1)[0]) % rank == 0
+    ):
+        raise Unsuited("splits along an axis that is none of a sample's")
+    place = int(at.reshape(-1)[0]) % rank
+    total = x.tensor.shape[place]
+    counts = [total // len(outputs)] * len(outputs) if sizes is None else [int(n) for n in sizes.reshape(-1)]
+    if counts.count(-1) == 1:
+        counts[counts.index(-1)] = total - sum(counts) - 1
+    if len(counts) != len(outputs) or sum(counts) != total or min(counts) < 1:
+        raise Unsuited(f"splits {total} places into {counts}")
+    made, start = [], 0
+    for count, output in zip(counts, outputs):
+        same_scale(x.tensor, output, scales=False)
+        parts: list[Any] = [(None, None, 1)] * (rank - 1)
+        parts[place - 1] = (start, start + count, 1)
+        made.append(Made(Cut(tuple(parts)), (x,), x.range))
+        start += count
+    return made
 
 
 def _places(step: TfliteStep, place: int, rank: int) -> Ints:

@@ -10,6 +10,7 @@ _STRIDES = {"Padding": 0, "StrideH": 0, "StrideW": 0}
 _POOL = {**_STRIDES, "FilterHeight": 0, "FilterWidth": 0, **_ACTIVATION}
 _BIAS = {"QuantizedBiasType": 0}
 _DILATION = {"DilationHFactor": 1, "DilationWFactor": 1}
+_RESIZE = {"AlignCorners": False, "HalfPixelCenters": False}
 _LSTM = {
     **_ACTIVATION,
     "CellClip": 0.0,
@@ -48,5 +49,25 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "CONCATENATION": ("ConcatenationOptions", {"Axis": 0, **_ACTIVATION}),
+    "SPLIT": ("SplitOptions", {"NumSplits": 0}),
+    "SPLIT_V": ("SplitVOptions", {"NumSplits": 0}),
+    "BATCH_MATMUL": ("BatchMatMulOptions", {"AdjX": False, "AdjY": False}),
+    "DEPTH_TO_SPACE": ("DepthToSpaceOptions", {"BlockSize": 1}),
+    "DIV": ("DivOptions", _ACTIVATION),
+    "GATHER": ("GatherOptions", {"Axis": 0, "BatchDims": 0}),
+    "GELU": ("GeluOptions", {"Approximate": False}),
+    "L2_NORMALIZATION": ("L2NormOptions", _ACTIVATION),
+    "MIRROR_PAD": ("MirrorPadOptions", {"Mode": 0}),
+    "PACK": ("PackOptions", {"Axis": 0}),
+    "REDUCE_MAX": ("ReducerOptions", {"KeepDims": False}),
+    "REDUCE_MIN": ("ReducerOptions", {"KeepDims": False}),
+    "RESIZE_BILINEAR": ("ResizeBilinearOptions", _RESIZE),
+    "RESIZE_NEAREST_NEIGHBOR": ("ResizeNearestNeighborOptions", _RESIZE),
+    "SPACE_TO_DEPTH": ("SpaceToDepthOptions", {"BlockSize": 1}),
+    "SUM": ("ReducerOptions", {"KeepDims": False}),
+    "TRANSPOSE_CONV": ("TransposeConvOptions", {**_STRIDES, **_ACTIVATION}),
+    "UNPACK": ("UnpackOptions", {"Axis": 0}),
+    "CALL_ONCE": ("CallOnceOptions", {"InitSubgraphIndex": 0}),
+    "VAR_HANDLE": ("VarHandleOptions", {"Container": b"", "SharedName": b""}),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": ("UnidirectionalSequenceLSTMOptions", _LSTM),
 }

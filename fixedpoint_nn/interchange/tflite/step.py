@@ -116,7 +116,15 @@ class TfliteStep:
         """The tensor of the only output."""
         if len(self.operator.outputs) != 1:
             raise Unsuited(f"has {len(self.operator.outputs)} outputs, and one is supported")
-        return checked(self.tensors[self.operator.outputs[0]], self.types)
+        return self.outputs()[0]
+
+    def outputs(self) -> tuple[TfliteTensor, ...]:
+        """The tensors of all outputs."""
+        if not self.operator.outputs:
+            raise Unsuited("has no output")
+        return tuple(
+            checked(self.tensors[place], self.types) for place in self.operator.outputs if place != -1
+        )
 
     def same_type(self, *tensors: TfliteTensor) -> str:
         """The common type of these tensors; raises Unsuited if they differ."""

@@ -197,12 +197,13 @@ def test_the_place_of_the_largest_value_may_end_a_model() -> None:
     assert np.array_equal(from_tflite(blob)(samples).ints, run(blob, samples))
 
 
-def test_a_model_that_computes_with_floats_is_refused() -> None:
+def test_a_model_that_computes_with_floats_and_integers_is_refused() -> None:
     model = ModelBuilder()
     x = model.input((1, 4), "float32")
     y = model.operator("RELU", [x], (1, 4), dtype="float32")
+    z = model.operator("QUANTIZE", [y], (1, 4), scale=0.5, zero=3)
     with pytest.raises(UnsupportedModel) as refused:
-        from_tflite(model.finish([y]))
+        from_tflite(model.finish([z]))
     assert str(refused.value) == (
         "the model's input 'input0' is float32 and goes to RELU; one QUANTIZE must take it"
     )

@@ -19,7 +19,9 @@ from fixedpoint_nn.network.serialization import load, save
 from tests.support.tflite_models import ModelBuilder, options, run
 from tests.support.tflite_operators import MAKERS, models
 
-EIGHT_BITS_ONLY = ("RELU_N1_TO_1", "RELU_0_TO_1", "HARD_SWISH", "UNIDIRECTIONAL_SEQUENCE_LSTM")  # as TFLite
+EIGHT_BITS_ONLY = (  # as in TFLite
+    "RELU_N1_TO_1", "RELU_0_TO_1", "HARD_SWISH", "UNIDIRECTIONAL_SEQUENCE_LSTM", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH",
+)  # fmt: skip
 # Products of 32 bits, and values joined along another axis than the last, are beyond the engine.
 NOT_ON_THE_ENGINE = (("SOFTMAX", 8), ("MUL", 16), ("CONCATENATION", 8), ("CONCATENATION", 16))
 CASES = [(name, bits) for name in MAKERS for bits in (8, 16) if bits == 8 or name not in EIGHT_BITS_ONLY]

@@ -12,8 +12,9 @@ from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.onnx.masks import HIDES, masked
 from fixedpoint_nn.interchange.onnx.operators.activations import scalar
 from fixedpoint_nn.interchange.onnx.operators.elementwise import joined
+from fixedpoint_nn.interchange.onnx.operators.movement import rows_of
 from fixedpoint_nn.interchange.onnx.step import OnnxStep, Operand, Result, operator
-from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
+from fixedpoint_nn.interchange.onnx.value import MOST_ELEMENTS, OnnxValue, Refused
 from fixedpoint_nn.numerics.arrays import Array
 
 INPUTS = "truth values as inputs of the network"
@@ -51,6 +52,39 @@ for _name, _turned, _negated in (
     ("LessOrEqual", False, True),
 ):
     operator(_name, "Subtract, Step", "whole numbers")(_compares(_turned, _negated))
+
+
+@operator("Equal", "Embedding where whole numbers are compared with 0, 1, 2, ...", "all other comparisons")
+def equal(step: OnnxStep) -> OnnxValue:
+    """Convert Equal of ids, on an axis of length 1, with all of their values, which is a row of one 1 for each."""
+    ids, values = (step.operands if isinstance(step.operands[0], OnnxValue) else step.operands[::-1])[:2]
+    if not isinstance(ids, OnnxValue) or ids.kind != "int" or isinstance(values, OnnxValue) or values is None:
+        raise Refused("it compares other values than whole numbers with constants")
+    count, rank = values.size, len(ids.dims)
+    if rank == 0 and ids.node in step.free:
+        raise Refused(
+            f"it compares an input with one number; fix it by constants={{{ids.node!r}: ...}}", ids.node
+        )
+    if rank < 2 or ids.dims[-1] != 1 or ids.batch == rank - 1 or values.shape[-1:] != (count,):
+        raise Refused(f"it compares {list(ids.dims)} whole numbers with {list(values.shape)}")
+    if not np.array_equal(values.ravel(), np.arange(count)):
+        raise Refused("it compares whole numbers with others than 0, 1, 2, ...")
+    made = rows_of(step, np.eye(count, dtype=np.float32), ids)
+    blocks = [((axis,), (size,)) for axis, size in enumerate(ids.dims[:-1])]
+    joined_axes = step.builder.regrouped(made, [*blocks, ((rank - 1, rank), (count,))], f"{step.name}_shaped")
+    return replace(joined_axes, kind=TRUTH)
+
+
+@operator("OneHot", "Embedding", "another axis than a new last one; depths and values that are computed")
+def one_hot(step: OnnxStep) -> OnnxValue:
+    """Convert OneHot."""
+    ids, depth, values = step.value(0, kind="int"), step.constant(1, "depth"), step.constant(2, "values")
+    if step.attribute("axis", -1) not in (-1, len(ids.dims)) or depth.size != 1 or values.size != 2:
+        raise Refused("it makes another axis than the last one")
+    count, (off, on) = int(depth.reshape(-1)[0]), values.astype(np.float32)
+    if not 0 < count <= MOST_ELEMENTS >> 12:
+        raise Refused(f"its depth is {count}")
+    return rows_of(step, np.where(np.eye(count, dtype=bool), on, off).astype(np.float32), ids)
 
 
 @operator("Not", "ScaleShift", INPUTS)

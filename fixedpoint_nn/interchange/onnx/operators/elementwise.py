@@ -87,13 +87,28 @@ def negate(step: OnnxStep) -> OnnxValue:
 @operator("Max", "Maximum")
 def maximum(step: OnnxStep) -> OnnxValue:
     """Convert Max."""
+    _without(step, -np.inf)
     return joined(step, layers.Maximum(), len(step.operands), kind="")
 
 
 @operator("Min", "Minimum")
 def minimum(step: OnnxStep) -> OnnxValue:
     """Convert Min."""
+    _without(step, np.inf)
     return joined(step, layers.Minimum(), len(step.operands), kind="")
+
+
+def _without(step: OnnxStep, limit: float) -> None:
+    """Leave out single numbers that never are the result, as programs begin a maximum with minus infinity."""
+    step.operands = [
+        operand
+        for operand in step.operands
+        if not (
+            isinstance(operand, np.ndarray)
+            and operand.size == operand.ndim + 1 == 1
+            and operand.item() == limit
+        )
+    ]
 
 
 def joined(step: OnnxStep, layer: Any, count: int, commutes: bool = True, kind: str = "float") -> OnnxValue:

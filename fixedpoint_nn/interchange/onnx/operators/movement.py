@@ -213,6 +213,11 @@ def _embedded(step: OnnxStep, table: np.ndarray, axis: int) -> OnnxValue:
     ids = step.value(1, kind="int")
     if axis != 0 or table.ndim < 2:
         raise Refused(f"its input chooses along axis {axis} of a constant of shape {list(table.shape)}")
+    return rows_of(step, table, ids)
+
+
+def rows_of(step: OnnxStep, table: np.ndarray, ids: OnnxValue) -> OnnxValue:
+    """The rows of a table that ids choose, as an Embedding."""
     rank = len(ids.dims)
     new = range(rank, rank + table.ndim - 1)
     node = step.builder.add(step.name, layers.Embedding(tensor(table)), ids.node)

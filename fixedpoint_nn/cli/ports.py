@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""Samples for the inputs of a network from a file, in the network's order of axes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fixedpoint_nn.cli import samples_file
+from fixedpoint_nn.cli.errors import CommandError
+from fixedpoint_nn.cli.progress import say
+from fixedpoint_nn.interchange.load import kind_of
+from fixedpoint_nn.network.quantized import Quantized
+from fixedpoint_nn.numerics.arrays import Array
+
+
+@dataclass(frozen=True)
+class About:
+    """What an ONNX file leaves open: sizes, which the samples say, and inputs that are constants."""
+
+    shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    constants: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The options of `from_onnx`."""
+        return {"shapes": self.shapes or None, "constants": self.constants or None}
+
+
+def about(path: str, data: Path | None, constants: Mapping[str, float]) -> About:
+    """What the samples and the command line say about a file."""
+    if data is None or kind_of(path) != "onnx":
+        return About({}, constants)
+    from fixedpoint_nn.interchange.onnx.file import read
+    from fixedpoint_nn.interchange.onnx.open_sizes import shapes_of
+
+    samples = {name: array.shape for name, array in samples_file.arrays_of(data).items()}
+    return About(shapes_of(read(path), samples, constants), constants)
+
+
+def input_names(path: str, net: Any, about: About) -> tuple[str, ...]:
+    """The names of a file's inputs, which are those of the arrays with their samples; variables are none."""
+    kind = kind_of(path)
+    if kind == "onnx":
+        return tuple(door.name for door in doors_of(path, about))
+    if kind == "tflite":
+        model = _tflite(path)
+        names: tuple[str, ...] = model.names[: len(model.inputs) - len(model.states)]
+        return names
+    graph = net.net if isinstance(net, Quantized) else net
+    named: tuple[str, ...] = getattr(graph, "inputs", ("x",))
+    return named
+
+
+def samples(path: str, net: Any, data: Path, about: About) -> tuple[Array, ...]:
+    """The samples of every input, from arrays with the inputs' names."""
+    arrays = samples_file.load_inputs(data, input_names(path, net, about))
+    if kind_of(path) == "onnx":
+        return tuple(
+            turned(x, door, path, data) for x, door in zip(arrays, doors_of(path, about), strict=True)
+        )
+    return tuple(arrays)
+
+
+def doors_of(path: str, about: About) -> tuple[Any, ...]:
+    """The inputs of an ONNX file, with the arrangement of their axes."""
+    from fixedpoint_nn.interchange.onnx.importing import any_kind  # imports `onnx`, which takes its time
+
+    return any_kind(path, **about.given).inputs
+
+
+def _tflite(path: str) -> Any:
+    from fixedpoint_nn.interchange.tflite.file import read
+    from fixedpoint_nn.interchange.tflite.states import without_variables
+
+    return without_variables(read(path))
+
+
+def turned(x: Array, door: Any, path: str, data: Path) -> Array:
+    """The samples of one input in the network's order of axes, from the file's order or with the batch first."""
+    if x.shape[1:] == door.sample:
+        return x
+    if door.axes[0] is not None and without(x.shape, door.axes[0]) == door.filed:
+        say(f"the samples are arranged as in {path}, {door.filed}; the network takes them as {door.sample}")
+        inward: Array = door.inward(x)
+        return inward
+    raise CommandError(f"{path} takes samples of shape {door.sample}, and those of {data} have {x.shape[1:]}")
+
+
+def without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    """A shape without this axis."""
+    return (*shape[:axis], *shape[axis + 1 :])
