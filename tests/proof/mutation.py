@@ -32,12 +32,12 @@ SUBJECTS: tuple[Subject, ...] = (
     OfPack("conformance_groups", 80, quick=-3),
     OfPack("conformance_packed", 60, quick=-3),
     OfPack("conformance_drain", 60, quick=-3),
+    OfPack("conformance_multiplied", 60, quick=-3),
     OfStreams(60),
     OfWrapper(100),
 )
 # Those whose survivors nobody has looked at, which the command names and does not ask about.
 UNJUDGED: tuple[Subject, ...] = (
-    OfPack("conformance_multiplied", 60, quick=-3),
     OfPack("conformance_16", 60),
     OfPack("conformance_64", 40),
 )

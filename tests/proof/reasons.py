@@ -21,6 +21,12 @@ REASONS: dict[tuple[str, str], str] = {
     ("conformance_groups", r"loop_nest\.v:230: cnot1 of add A\[3\] by bit 8"): (
         "a column's ninth bit is set in the last of 256 columns alone, after which they begin again at 1"
     ),
+    ("conformance_multiplied", r"lane\.v:87: inv of procmux A\[1\]"): (
+        "the largest word changes in clocks in which nothing is pooled, and a run that pools begins with its first word"
+    ),
+    ("conformance_multiplied", r"multiply\.v:48: cnot0 of procmux A\[26\] by bit 22"): (
+        "a product changes after the one clock in which it is read"
+    ),
     ("conformance_packed", r"group_sum\.v:25, group_sum\.v:48: cnot0 of procmux A\[44\] by bit 47 .*"): (
         "lane 2 is drained in the third clock, when it has been changed twice"
     ),
