@@ -15,7 +15,10 @@ data and any length, because the memories may answer anything.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from typing import Any
 
 from tqdm import tqdm
 
@@ -33,29 +36,34 @@ def refute(control: Control) -> Answer:
 
 
 def report(workers: int) -> tuple[list[str], bool]:
-    """A line for every claim and for every mistake, and whether all claims hold and all mistakes are noticed."""
-    asked, mistaken = claims(), controls()
+    """A line for every claim and for every mistake, and whether all claims hold and all mistakes are noticed.
+
+    Each is also said as soon as it is answered, so that a run that is stopped has not been for nothing.
+    """
+    questions: list[tuple[Claim | Control, Callable[[Any], Answer]]] = [(claim, prove) for claim in claims()]
+    questions += [(control, refute) for control in controls()]
     with ThreadPoolExecutor(workers) as pool:
-        answers = [pool.submit(prove, claim) for claim in asked]
-        refutations = [pool.submit(refute, control) for control in mistaken]
-        with tqdm(total=len(asked) + len(mistaken), desc="questions", unit="question") as bar:
-            for future in answers + refutations:
-                future.add_done_callback(lambda _: bar.update())
-            failures = [error for future in answers + refutations if (error := future.exception())]
-    lines = [f"{type(error).__name__}: {error}" for error in failures]
-    holds = not failures
-    for claim, future in zip(asked, answers, strict=True):
-        if not future.exception():
-            answer = future.result()
-            holds &= answer.holds
-            verdict = "proven" if answer.holds else "REFUTED"
-            lines.append(f"{claim.what:72} {claim.form:22} {verdict:8} {answer.seconds:5.0f} s")
-    for control, future in zip(mistaken, refutations, strict=True):
-        if not future.exception():
-            answer = future.result()
-            holds &= not answer.holds
-            verdict = "not noticed: NO PROOF" if answer.holds else "refuted"
-            lines.append(
-                f"mistake: {control.what:63} {control.source:22} {verdict:8} {answer.seconds:5.0f} s"
-            )
-    return lines, holds
+        answers = [pool.submit(answer, question) for question, answer in questions]
+        asked = {future: question for future, (question, _) in zip(answers, questions, strict=True)}
+        with tqdm(total=len(questions), desc="questions", unit="question") as bar:
+            for future in as_completed(answers):
+                bar.write(_line(asked[future], future), sys.stderr)
+                bar.update()
+    lines = [_line(question, future) for (question, _), future in zip(questions, answers, strict=True)]
+    return lines, all(_is_right(question, future) for future, question in asked.items())
+
+
+def _is_right(question: Claim | Control, future: Future[Answer]) -> bool:
+    """Whether a claim holds, or a mistake is noticed."""
+    return future.exception() is None and future.result().holds is isinstance(question, Claim)
+
+
+def _line(question: Claim | Control, future: Future[Answer]) -> str:
+    if error := future.exception():
+        return f"{question.what}: {type(error).__name__}: {error}"
+    answer = future.result()
+    if isinstance(question, Claim):
+        verdict = "proven" if answer.holds else "REFUTED"
+        return f"{question.what:72} {question.form:22} {verdict:8} {answer.seconds:5.0f} s"
+    verdict = "not noticed: NO PROOF" if answer.holds else "refuted"
+    return f"mistake: {question.what:63} {question.source:22} {verdict:8} {answer.seconds:5.0f} s"
