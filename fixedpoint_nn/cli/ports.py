@@ -79,16 +79,12 @@ def _tflite(path: str) -> Any:
 
 
 def turned(x: Array, door: Any, path: str, data: Path) -> Array:
-    """The samples of one input in the network's order of axes, from the file's order or with the batch first."""
-    if x.shape[1:] == door.sample:
-        return x
-    if door.axes[0] is not None and without(x.shape, door.axes[0]) == door.filed:
+    """The samples of one input in the network's order of axes, from that or from the file's order."""
+    arranged: Array | None = door.arranged(x)
+    if arranged is None:
+        raise CommandError(
+            f"{path} takes samples of shape {door.sample}, and those of {data} have {x.shape[1:]}"
+        )
+    if arranged is not x:
         say(f"the samples are arranged as in {path}, {door.filed}; the network takes them as {door.sample}")
-        inward: Array = door.inward(x)
-        return inward
-    raise CommandError(f"{path} takes samples of shape {door.sample}, and those of {data} have {x.shape[1:]}")
-
-
-def without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
-    """A shape without this axis."""
-    return (*shape[:axis], *shape[axis + 1 :])
+    return arranged

@@ -90,10 +90,11 @@ def compare(
 ) -> RuntimeComparison:
     """Run a .tflite or .onnx file on samples here and in its own runtime, and compare every tensor that both have.
 
-    Samples are as for the network of `load_model`, a sequence of arrays for several inputs. Integers must be equal;
-    floats of ONNX have a margin, because onnxruntime sums in another order. A quantised ONNX file runs without graph
-    optimisations, which change its results; `optimised` leaves them on. `constants` fixes inputs of an ONNX file, as
-    in `from_onnx`. A TFLite model that keeps variables is run over the samples one after the other.
+    Samples are as for the network of `load_model`, or in the order of axes of an ONNX file; a sequence of arrays for
+    several inputs. Integers must be equal; floats of ONNX have a margin, because onnxruntime sums in another order. A
+    quantised ONNX file runs without graph optimisations, which change its results; `optimised` leaves them on.
+    `constants` fixes inputs of an ONNX file, as in `from_onnx`. A TFLite model that keeps variables is run over the
+    samples one after the other.
     """
     xs = (x,) if isinstance(x, np.ndarray) else tuple(x)
     if not xs or any(len(samples) == 0 for samples in xs):

@@ -175,6 +175,15 @@ def test_shapes_that_differ_and_values_that_are_not_numbers() -> None:
     assert ComparedTensor("t", np.array([1]), np.array([2]), 0).differing.tolist() == [[0]]
 
 
+def test_samples_may_be_arranged_as_in_the_file(tmp_path: Path) -> None:
+    path = onnx_file(tmp_path / "m.onnx", 4)
+    x = images(4)
+    as_filed, as_here = compare(path, x.transpose(0, 3, 1, 2)), compare(path, x)
+    assert as_filed.equal and as_here.equal
+    for one, other in zip(as_filed.pairs, as_here.pairs, strict=True):
+        assert np.array_equal(one.theirs, other.theirs)
+
+
 def test_what_cannot_be_compared_is_a_sentence(tmp_path: Path) -> None:
     path = onnx_file(tmp_path / "m.onnx", 4)
     with pytest.raises(ValueError, match="takes 4 samples at a time, and there are 6; give a multiple"):

@@ -73,6 +73,15 @@ class Door:
         turned: Array = np.asarray(array).transpose(order)
         return turned[np.newaxis] if self.axes[0] is None else turned
 
+    def arranged(self, x: Array) -> Array | None:
+        """Samples in the network's order of axes, given in that or in the file's; None if they have another shape."""
+        if x.shape[1:] == self.sample:
+            return x
+        batch = self.axes[0]
+        if batch is None or (*x.shape[:batch], *x.shape[batch + 1 :]) != self.filed:
+            return None
+        return self.inward(x)
+
     def outward(self, array: Array) -> Array:
         """An array of the network in the file's order of axes; for a file without a batch, its only sample."""
         samples = self.every_sample(array)

@@ -60,9 +60,7 @@ def tensors(
         raise OnnxError(
             f"{path} has {len(found.inputs)} inputs ({names}), and was given {len(xs)} arrays of samples"
         )
-    for door, x in zip(found.inputs, xs, strict=True):
-        if x.shape[1:] != door.sample:
-            raise OnnxError(f"{path} takes samples of shape {door.sample}, and these have {x.shape[1:]}")
+    xs = [_arranged(path, door, x) for door, x in zip(found.inputs, xs, strict=True)]
     for output in found.outputs:
         if output.axes[0] is None or (isinstance(found, Imported) and output.node not in found.net.parts):
             raise OnnxError(
@@ -79,6 +77,13 @@ def tensors(
     theirs = _run(path, found.inputs, xs, size, wanted, optimised or isinstance(found, Imported), fixed)
     for door, value, exact in pairs:
         yield door.name, theirs[door.name], value, exact
+
+
+def _arranged(path: str | os.PathLike[str], door: Door, x: Array) -> Array:
+    arranged = door.arranged(x)
+    if arranged is None:
+        raise OnnxError(f"{path} takes samples of shape {door.sample}, and these have {x.shape[1:]}")
+    return arranged
 
 
 def sigmoids(path: str | os.PathLike[str]) -> frozenset[str]:
