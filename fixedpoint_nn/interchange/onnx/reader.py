@@ -163,7 +163,8 @@ class OnnxConversion:
                 elif isinstance(size, str):
                     open_ = f"axis {axis} ({size!r})" if size else f"axis {axis}"
                     raise Refused(
-                        f"its {open_} has no size in the file; say it by shapes={{{declared.name!r}: (...)}}"
+                        f"its {open_} has no size in the file; give its shape: shapes={{{declared.name!r}: (...)}}, or "
+                        f"--shape {declared.name}=... on the command line"
                     )
             node = self.builder.free(declared.name)
             sizes = tuple(int(size) for size in dims)

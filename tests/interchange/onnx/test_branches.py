@@ -86,7 +86,8 @@ def test_a_setting_that_is_not_fixed_is_named() -> None:
         from_onnx(branching())
     assert str(refused.value) == (
         "the model has 1 node that cannot be imported: 'Equal_0' (Equal): "
-        "it compares an input with one number; fix it by constants={'rate': ...}"
+        "it compares an input with one number; fix the input: constants={'rate': ...}, or "
+        "--constant rate=... on the command line"
     )
 
 

@@ -126,7 +126,8 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any], str]] = {
         [node("Relu", "x", "y", "net")],
         {"x": ["N", "height"]},
         {},
-        "'x' (input): its axis 1 ('height') has no size in the file; say it by shapes={'x': (...)}",
+        "'x' (input): its axis 1 ('height') has no size in the file; give its shape: shapes={'x': (...)}, or "
+        "--shape x=... on the command line",
     ),
     "indices of the largest": (
         [node("MaxPool", "x", "y where", "net", kernel_shape=[2, 2])],

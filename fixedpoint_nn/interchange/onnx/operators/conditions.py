@@ -63,7 +63,9 @@ def equal(step: OnnxStep) -> OnnxValue:
     count, rank = values.size, len(ids.dims)
     if rank == 0 and ids.node in step.free:
         raise Refused(
-            f"it compares an input with one number; fix it by constants={{{ids.node!r}: ...}}", ids.node
+            f"it compares an input with one number; fix the input: constants={{{ids.node!r}: ...}}, or "
+            f"--constant {ids.node}=... on the command line",
+            ids.node,
         )
     if rank < 2 or ids.dims[-1] != 1 or ids.batch == rank - 1 or values.shape[-1:] != (count,):
         raise Refused(f"it compares {list(ids.dims)} whole numbers with {list(values.shape)}")
