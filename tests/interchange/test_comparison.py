@@ -14,6 +14,7 @@ pytest.importorskip("onnxruntime", reason="the runtime is in the `onnx` extra")
 pytest.importorskip("ai_edge_litert", reason="the interpreter is in the `tflite` extra")
 
 from fixedpoint_nn.interchange.comparison import ComparedTensor, _margin, compare
+from fixedpoint_nn.interchange.onnx.importing import from_onnx
 from fixedpoint_nn.interchange.tflite.convert import TfliteConversion
 from fixedpoint_nn.layers import Graph, Node, ReLU
 from fixedpoint_nn.network.serialization import save
@@ -144,6 +145,23 @@ def test_whole_numbers_have_no_margin_and_an_output_without_a_node_is_refused(tm
     path.write_bytes(model([node("Identity", "x", "y")], {"x": ["n", 3]}, ["y"]))
     with pytest.raises(ValueError, match="cannot be compared: no node gives it sample by sample"):
         compare(path, RNG.standard_normal((4, 3)).astype(np.float32))
+
+
+@pytest.mark.parametrize("last", [[1, 2, 3], [2, 3]])
+def test_a_file_of_one_sample_may_have_no_axis_for_it(last: list[int], tmp_path: Path) -> None:
+    """As optimisers write a dense layer of a sequence: all rows of all samples are one matrix."""
+    path = tmp_path / "one.onnx"
+    nodes = [node("Reshape", "x rows", "r"), node("Gemm", "r w", "g"), node("Reshape", "g back", "y")]
+    sizes = {
+        "rows": np.array([2, 4]),
+        "back": np.array(last),
+        "w": RNG.standard_normal((4, 3)).astype(np.float32),
+    }
+    path.write_bytes(model(nodes, {"x": [1, 2, 4]}, ["y"], sizes))
+    x = RNG.standard_normal((5, 2, 4)).astype(np.float32)
+    assert compare(path, x).equal
+    assert np.allclose(from_onnx(path)(x), x @ sizes["w"], atol=1e-5)
+    assert from_onnx(path)(x).shape == (5, 2, 3)
 
 
 def test_a_file_that_joins_samples_is_compared_sample_by_sample(tmp_path: Path) -> None:

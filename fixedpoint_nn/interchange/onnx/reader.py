@@ -295,7 +295,7 @@ class OnnxConversion:
         if isinstance(operand.kind, Masked):
             self.refusals.append(Refusal(declared.name, "output", "it has elements of minus infinity"))
             return None
-        if self.alone and operand.batch is None and operand.dims[:1] == (1,):
+        if operand.batch is None and operand.dims[:1] == (1,) and (self.alone or self._takes_one()):
             operand = self.builder.with_batch(operand, 0)
         at = operand.batch
         if self.alone and (at is None or (declared.axes and isinstance(declared.axes[at], int))):
@@ -304,6 +304,10 @@ class OnnxConversion:
         if operand.order != (*range(2, len(operand.dims)), 1) or operand.batch != 0:
             operand = self.builder.plain(operand)
         return Door(declared.name, operand.node, operand.axes, operand.dims)
+
+    def _takes_one(self) -> bool:
+        """Whether the file takes one sample at a time, so that its other axes may be joined with the batch's."""
+        return all(door.axes[0] is not None and door.dims[door.axes[0]] == 1 for door in self.inputs)
 
     def _unknown(self, operation: OnnxOperation) -> str:
         """Why there is no layer for such nodes."""

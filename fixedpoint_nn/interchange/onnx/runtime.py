@@ -61,12 +61,13 @@ def tensors(
             f"{path} has {len(found.inputs)} inputs ({names}), and was given {len(xs)} arrays of samples"
         )
     xs = [_arranged(path, door, x) for door, x in zip(found.inputs, xs, strict=True)]
+    size = _at_once(path, found.inputs, len(xs[0]))
     for output in found.outputs:
-        if output.axes[0] is None or (isinstance(found, Imported) and output.node not in found.net.parts):
+        joined = output.axes[0] is None and size != 1
+        if joined or (isinstance(found, Imported) and output.node not in found.net.parts):
             raise OnnxError(
                 f"the output {output.name!r} of {path} cannot be compared: no node gives it sample by sample"
             )
-    size = _at_once(path, found.inputs, len(xs[0]))
     if isinstance(found, ImportedIntegers):
         pairs = _integers(
             replace(found, inside=()) if optimised else found, xs
@@ -119,7 +120,7 @@ def _integers(found: ImportedIntegers, xs: Sequence[Array]) -> list[tuple[Door, 
     results = replace(found.net, net=inner)(*xs)
     several = results if isinstance(results, tuple) else (results,)
     return [
-        (door, door.filed_values(value.ints), not isinstance(door.meaning, GridMeaning))
+        (door, door.every_sample(door.meaning.filed(value.ints)), not isinstance(door.meaning, GridMeaning))
         for door, value in zip(doors, several, strict=True)
     ]
 
