@@ -88,7 +88,7 @@ Each point is a network at its largest batch: how many multiply-accumulates it d
 products read and write (in float32, windows of convolutions copied out), and how many it does in a second. The roofs
 are this processor's own: memory on the left, multipliers on the right, for float32 and for the compiled kernels'
 8 bits. A point far below its roof waits for something else than multipliers: tables, calls of Python, copies of
-windows.
+windows. One of 8 bits may stand above the slope: its words are a quarter as long, and its windows are not copied.
 
 ![Multiply-accumulates per second over multiply-accumulates per byte, under the roofs]({PICTURE.name})
 """
