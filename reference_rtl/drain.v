@@ -7,7 +7,7 @@
 // The last channels of a tile may be fewer than DRAIN. The parameter address goes back to its base after every pixel,
 // or with per_tile after every tile.
 // With MODEL_WIDTH a modelled sum is wrapped to that many bits here; `wrapped` says that it lost some.
-// Python twin: `totals` and `requantized` in fixedpoint_nn/hardware/emulator/datapath.py.
+// Python twin: `totals` and `requantized_sums` in fixedpoint_nn/hardware/emulator/datapath.py.
 `default_nettype none
 module drain #(
     // Lanes.

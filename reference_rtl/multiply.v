@@ -6,7 +6,7 @@
 //
 // A factor b of at most 18 bits is not split. A DSP block multiplies 25 by 18 bits, so a product with 32 bits takes
 // two if a has at most 25 bits.
-// Python twin: `times` in fixedpoint_nn/hardware/emulator/datapath.py.
+// Python twin: `exact_products` in fixedpoint_nn/hardware/emulator/datapath.py.
 `default_nettype none
 module multiply #(
     // Bits of the factors, at least 2.

@@ -521,8 +521,9 @@ module engine_tb;
         if (tracing)
             if (busy && |u_engine.write)
                 for (written = 0; written < DRAIN; written = written + 1)
-                    if (u_engine.write[written]) trace_word(u_engine.write_address + written,
-                                                            u_engine.write_data[written*ACTIVATION_WIDTH +: ACTIVATION_WIDTH]);
+                    if (u_engine.write[written])
+                        trace_word(u_engine.write_address + written,
+                                   u_engine.write_data[written*ACTIVATION_WIDTH +: ACTIVATION_WIDTH]);
 
     task trace_word(input integer address, input [ACTIVATION_WIDTH-1:0] data);
         if (!live || (address >= output_address && address <= output_last)) begin

@@ -223,7 +223,7 @@ def test_a_dask_cluster_gives_every_point_once_though_a_worker_is_killed(
     monkeypatch.setattr(module, "evaluate", patient)
     put: list[str] = []
     workers: set[int] = set()
-    original = module.Store.put
+    original = module.ResultStore.put
 
     with Client(cluster[1]) as client:
         assert len(client.run(os.getpid)) == 2
@@ -235,7 +235,7 @@ def test_a_dask_cluster_gives_every_point_once_though_a_worker_is_killed(
             if len(put) == 2:
                 os.kill(result["process"], signal.SIGKILL)
 
-        monkeypatch.setattr(module.Store, "put", put_and_kill)
+        monkeypatch.setattr(module.ResultStore, "put", put_and_kill)
         there = sweep(
             net, data, WORDS, store=tmp_path / "s.sqlite", progress=False, executor=client.get_executor()
         )

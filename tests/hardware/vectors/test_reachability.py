@@ -89,6 +89,6 @@ def test_a_corner_that_is_met_and_said_to_be_unreachable_is_an_error():
     program = trace(lambda x: x.cast(Quantizer(Q(2, 0), name="here")), (1,), Q(2, 2))
     every = FixedArray.from_ints(np.arange(-8, 8).reshape(-1, 1), Q(2, 2))
     with pytest.raises(
-        RuntimeError, match=r"here: 'exactly the largest' is hit \d+ times, and said to be no"
+        RuntimeError, match=r"here: 'exactly the largest' is hit \d+ times, although it is said to be no"
     ):
         count(program, every, {("here", "exactly the largest"): "no"})

@@ -158,7 +158,7 @@ def test_a_broken_engine_is_found_out_with_the_likely_cause(old, new, cause, bro
         tmp_path / "dense",
         corner_vectors=24,
     )
-    assert verify(folder).passed
+    assert verify(pack).passed
     broken_engine("engine.v", old, new)
     verdict = verify(pack)
     assert not verdict
