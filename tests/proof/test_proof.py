@@ -171,7 +171,7 @@ def test_coverage_is_read_module_by_module():
 
 @pytest.fixture(scope="module")
 def few_mutants():
-    return targets.OfPack("conformance_wrapping", 16, quick=20)
+    return targets.OfPack("conformance_wrapping", 10, quick=20)
 
 
 def test_a_few_mutants_are_killed_or_proven_equal(few_mutants):
@@ -183,7 +183,7 @@ def test_a_few_mutants_are_killed_or_proven_equal(few_mutants):
 def test_without_judges_mutants_survive_and_the_proof_of_equality_does_not_hide_them(few_mutants):
     lines, holds = mutation.report(2, (few_mutants,), judges=())
     assert not holds
-    assert sum(line.startswith("  survived: conformance_wrapping ") for line in lines) >= 10
+    assert sum(line.startswith("  survived: conformance_wrapping ") for line in lines) >= 6
 
 
 def test_a_reason_that_no_mutant_needs_is_told(monkeypatch):
