@@ -163,7 +163,7 @@ class TfliteConversion:
 
     def _convert(self, operator: TfliteOperator) -> None:
         """Add the layer of one operator, or record why it is refused."""
-        step = TfliteStep(part_name(operator), operator, self.model.tensors, self.values)
+        step = TfliteStep(operator, self.model.tensors, part_name(operator), self.values)
         convert: Callable[[TfliteStep], Made | Sequence[Made]] | None = OPERATORS.get(operator.kind)
         try:
             if convert is None:

@@ -11,8 +11,9 @@ import numpy as np
 
 from fixedpoint_nn.interchange.affine.constants import Unsuited
 from fixedpoint_nn.interchange.onnx.model import OnnxOperation
-from fixedpoint_nn.interchange.tflite.model import TfliteOperator, TfliteTensor
+from fixedpoint_nn.interchange.tflite.model import TfliteTensor
 from fixedpoint_nn.interchange.tflite.step import ACTIVATIONS as NAMES
+from fixedpoint_nn.interchange.tflite.step import OperatorTensors
 from fixedpoint_nn.numerics.arrays import Array
 
 FIRST, LAST = (0, 3, 1, 2), (0, 2, 3, 1)  # permutations of images to channels first, and back to last
@@ -24,30 +25,13 @@ ACTIVATIONS: dict[int, tuple[str, tuple[float, ...]]] = {
 
 
 @dataclass
-class FloatStep:
+class FloatStep(OperatorTensors):
     """An operator with its tensors; `add` writes operations of ONNX, values are named as in `names`."""
 
     part: str
-    operator: TfliteOperator
-    tensors: Sequence[TfliteTensor]
     names: dict[int, str]
     operations: list[OnnxOperation]
     constants: dict[str, Array]
-
-    @property
-    def options(self) -> Any:
-        """The options of the operator."""
-        return self.operator.options
-
-    def has(self, place: int) -> bool:
-        """Whether the optional input is present."""
-        return place < len(self.operator.inputs) and self.operator.inputs[place] != -1
-
-    def tensor(self, place: int) -> TfliteTensor:
-        """The tensor of an input."""
-        if not self.has(place):
-            raise Unsuited(f"lacks its input {place}")
-        return self.tensors[self.operator.inputs[place]]
 
     def output(self, place: int = 0) -> TfliteTensor:
         """The tensor of an output."""

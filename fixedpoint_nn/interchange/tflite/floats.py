@@ -47,7 +47,7 @@ def float_network(model: TfliteModel) -> Imported:
     for operator in model.operators:
         part = f"{operator.kind.lower()}_{operator.index}".replace(" ", "_").replace(".", "_")
         labels[part] = f"{operator.kind} {_label(model, operator)}"
-        step = FloatStep(part, operator, model.tensors, known, operations, constants)
+        step = FloatStep(operator, model.tensors, part, known, operations, constants)
         try:
             _translate(step, names)
         except Unsuited as reason:

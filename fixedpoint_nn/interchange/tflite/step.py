@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,19 +62,11 @@ class Made:
 
 
 @dataclass
-class TfliteStep:
-    """An operator with its tensors, for its converter."""
+class OperatorTensors:
+    """An operator with the tensors of its model."""
 
-    name: str
     operator: TfliteOperator
-    tensors: tuple[TfliteTensor, ...]
-    values: dict[int, TfliteValue]
-    work: int = 0  # products per sample
-
-    @property
-    def types(self) -> tuple[str, ...]:
-        """The supported types; unsigned ones only for QUANTIZE at the ends of a model."""
-        return ("int8", "int16", "uint8") if self.operator.kind == "QUANTIZE" else ("int8", "int16")
+    tensors: Sequence[TfliteTensor]
 
     @property
     def options(self) -> Any:
@@ -89,6 +82,20 @@ class TfliteStep:
         if not self.has(place):
             raise Unsuited(f"lacks its input {place}")
         return self.tensors[self.operator.inputs[place]]
+
+
+@dataclass
+class TfliteStep(OperatorTensors):
+    """An operator with its tensors and the values computed before it, for its converter."""
+
+    name: str
+    values: dict[int, TfliteValue]
+    work: int = 0  # products per sample
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The supported types; unsigned ones only for QUANTIZE at the ends of a model."""
+        return ("int8", "int16", "uint8") if self.operator.kind == "QUANTIZE" else ("int8", "int16")
 
     def value(self, place: int) -> TfliteValue:
         """A computed input of 8 or 16 bits; raises Unsuited."""
