@@ -34,7 +34,7 @@ EIGHT_BITS = EngineConfig(
 )
 WIDTHS = (
     *("lanes", "drain", "words", "activation_width", "weight_width", "accumulator_width", "bias_width"),
-    *("multiplier_width", "pack"),
+    *("multiplier_width", "pack", "activation_depth"),
 )
 CONFIGURATIONS = {
     "8 lanes, 16 bits": EngineConfig(**SMALL_MEMORIES),
@@ -44,6 +44,9 @@ CONFIGURATIONS = {
 # Engines with more multipliers than the small ECP5 has.
 LARGE_CONFIGURATIONS = {
     "64 lanes, 8 per clock, 8 bits": replace(EIGHT_BITS, lanes=64, drain=8),
+    "64 lanes, 8 per clock, 8 bits, 8,192 activations": replace(
+        EIGHT_BITS, lanes=64, drain=8, activation_depth=8192
+    ),
     "64 lanes, 8 per clock, 8 words read, 8 bits": replace(EIGHT_BITS, lanes=64, drain=8, words=8),
     "64 lanes in 32 DSPs, 8 per clock, 8 bits": replace(EIGHT_BITS, lanes=64, drain=8, pack=2),
     "256 lanes, 16 per clock, 8 bits": replace(EIGHT_BITS, lanes=256, drain=16),
@@ -189,6 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--accumulator-width", type=int, default=48, help="its accumulator width")
     parser.add_argument("--bias-width", type=int, default=32, help="its bias width")
     parser.add_argument("--multiplier-width", type=int, default=0, help="its multiplier's width; 0: none")
+    parser.add_argument("--activation-depth", type=int, default=4096, help="words of its activation memory")
     parser.add_argument("--pack", type=int, default=1, choices=PACKS, help="lanes that share a multiplier")
     options = parser.parse_args(arguments)
     try:
@@ -200,7 +204,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             title += f", {options.pack} to a multiplier" * (options.pack > 1)
             title += f", multiplier of {options.multiplier_width}" * (options.multiplier_width > 0)
             widths = {name: getattr(options, name) for name in WIDTHS}
-            engines = {title: EngineConfig(**widths, **SMALL_MEMORIES)}
+            title += f", {options.activation_depth:,} activations" * (options.activation_depth != 4096)
+            engines = {title: EngineConfig(**SMALL_MEMORIES | widths)}
         print(HEADER, flush=True)
         for title, config in engines.items():
             for family in options.family or (
