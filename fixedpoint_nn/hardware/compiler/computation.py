@@ -27,15 +27,13 @@ def new_target(
         raise LoweringError(
             "has one word for a sample, without an axis for it; keep the axis, as in x[:, 0:1]"
         )
-    channels = shape[-1]
-    pixels = prod(shape[1:-1])
-    stride = padded(channels, lanes) if in_rows and pixels > 1 else channels
+    *pixels, channels = shape
+    stride = padded(channels, lanes) if in_rows and prod(pixels) > 1 else channels
     strides = [1]
-    for size in reversed(shape[1:-1]):
+    for size in reversed(pixels):
         strides.insert(0, stride)
         stride *= size
-    pixel = strides[-2] if len(strides) > 1 else channels
-    return Target(Buffer(name, padded(max(stride, 1), lanes)), 0, pixel), (0, *strides)
+    return Target(Buffer(name, padded(max(stride, 1), lanes)), 0, strides[-2]), tuple(strides)
 
 
 def computation(
@@ -55,9 +53,9 @@ def computation(
         axes = dense_axes(expression.shape, strides)
     else:
         walk, strides = target.stride, (1,)
-        for size in reversed(expression.shape[1:-1]):
+        for size in reversed(expression.shape[:-1]):
             strides = (walk, *strides)
             walk *= size
-        axes = dense_axes(expression.shape, (0, *strides)[-len(expression.shape) :])
+        axes = dense_axes(expression.shape, strides)
     item = Compute(name, layer, path, expression, target, declares, **options)
     return item, View(target.buffer, target.offset, axes, expression.format)

@@ -29,8 +29,8 @@ def is_flattened(view: View) -> bool:
 
 
 def walkable(builder: Builder, view: View, path: Path) -> View:
-    """The view, or a copy if one run cannot iterate over its pixels."""
-    many = view.window is None and len(pixel_atoms(view.axes[:-1])) > LOOPS
+    """The view, or a copy if one run cannot iterate over the pixels of a sample."""
+    many = view.window is None and len(pixel_atoms(view.axes[1:-1])) > LOOPS
     return dense(builder, view, path) if many else view
 
 

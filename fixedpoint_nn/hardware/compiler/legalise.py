@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
-from math import prod
 
 from fixedpoint_nn.hardware.compiler.aligned_table import AlignedTable, finer
+from fixedpoint_nn.hardware.compiler.by_sample import by_sample
 from fixedpoint_nn.hardware.compiler.computation import computation
 from fixedpoint_nn.hardware.compiler.constants import Constants
 from fixedpoint_nn.hardware.compiler.errors import in_layer
@@ -75,7 +75,8 @@ class _Legaliser:
         match item:
             case Compute():
                 with in_layer(item.layer):
-                    self.compute(item)
+                    for one in by_sample(item):
+                        self.compute(one)
             case Loop():
                 self.items.append(replace(item, body=self.block(item.body)))
             case _:
@@ -128,19 +129,17 @@ class _Legaliser:
                 self.placing.put(new.buffer, old.buffer, 0)
                 continue
             with in_layer(item.layer):
-                copies.append((item, self.computed(load(new.reshape((1, prod(new.shape)))), item, None)))
+                copies.append((item, self.computed(load(new.flat), item, None)))
         for item, copy in copies:
             with in_layer(item.layer):
-                self.computed(
-                    load(copy), item, Target(item.old.buffer, item.old.offset, prod(item.old.shape))
-                )
+                self.computed(load(copy), item, Target(item.old.buffer, item.old.offset, item.old.distance))
 
     def _can_be_in_place(self, item: WriteBack, states: Sequence[WriteBack]) -> bool:
         """Whether nothing reads the old state after the first write of the new one."""
         new, old = item.new, item.old
         if item.must_copy or not self.placing.is_movable(new) or new.buffer.constants is not None:
             return False
-        if any(other.new.buffer is old.buffer for other in states):
+        if any(other.new.buffer is old.buffer for other in states) or new.distance != old.distance:
             return False
         users = [(number, c) for number, one in enumerate(self.items) for c in computations([one])]
         writers = [number for number, c in users if c.target.buffer is new.buffer]

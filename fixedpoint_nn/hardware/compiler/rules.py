@@ -372,7 +372,7 @@ def argmax(scope: Scope, place: int, node: Node) -> View:
         word = View(buffer, pixel, ((),), node.format)
         scope.builder.items.append(StoreArgmax(word, scope.path(place)))
     strides = np.cumprod([1, *node.shape[:0:-1]])[::-1].tolist()
-    return View(buffer, 0, dense_axes(node.shape, [0, *strides[1:]] if node.shape else []), node.format)
+    return View(buffer, 0, dense_axes(node.shape, strides if node.shape else []), node.format)
 
 
 def _over(view: View, over: tuple[Atom, ...], frac: int, maximum: bool) -> Scale:
