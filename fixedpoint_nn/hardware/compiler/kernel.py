@@ -22,12 +22,16 @@ Path = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Target:
-    """The place of results: pixels are `stride` words apart, rows of pixels `row` words, if that is not 0."""
+    """The place of results: pixels are `stride` words apart, rows of pixels `row` words, if that is not 0.
+
+    With `rows_first` the first row of all samples' images stands before their second ones.
+    """
 
     buffer: Buffer
     offset: int
     stride: int
     row: int = 0
+    rows_first: bool = False
 
     @property
     def place(self) -> tuple[Buffer, int]:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from fixedpoint_nn.hardware.compiler.computation import new_target
+from fixedpoint_nn.hardware.compiler.computation import has_rows_first, new_target
 from fixedpoint_nn.hardware.compiler.constants import Constants
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.expression import Dot, Expression, Product, Scale, Term, load
@@ -161,7 +161,8 @@ class Operands:
 
     def _is_like_a_copy(self, view: View) -> bool:
         """Whether the pixels of the view are as far apart as those of a copy would be."""
-        strides = new_target(self.item.name, view.shape, self.owner.lanes)[1]
+        first = has_rows_first(view.shape)
+        strides = new_target(self.item.name, view.shape, self.owner.lanes, rows_first=first)[1]
         return pixel_atoms(view.axes[:-1]) == pixel_atoms(dense_axes(view.shape, strides)[:-1])
 
     def _registers(self, terms: Sequence[Term]) -> set[Register | None]:

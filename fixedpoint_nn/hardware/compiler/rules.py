@@ -207,8 +207,13 @@ def reduce(scope: Scope, place: int, node: Node) -> Value:
     if view.window is None and len(view.axes) - 1 not in over and not aligned:
         view = dense(scope.builder, view, scope.path(place))
     walked = tuple(atom for axis in over for atom in view.axes[axis])
-    kept = [() if axis in over else atoms for axis, atoms in enumerate(view.axes)]
-    channels_too = len(view.axes) - 1 in over
+    last = len(view.axes) - 1
+    channels_too = last in over
+    kept = [
+        () if axis in over else atoms
+        for axis, atoms in enumerate(view.axes)
+        if axis not in over or axis == last or node.attributes["keepdims"]
+    ]
     scale = _over(replace(view, axes=tuple(kept)), walked, view.format.frac_bits, largest)
     if not channels_too or node.attributes["keepdims"]:
         return Expression(node.shape, node.format, ((scale,),))

@@ -48,12 +48,12 @@ def ints(*shape: int) -> FixedArray:
     return FixedArray.from_ints(np.random.default_rng(1).integers(-128, 128, shape), Q(4, 4))
 
 
-@pytest.mark.parametrize("words", [1, 4])
+@pytest.mark.parametrize(("count", "words"), [(3, 4), (7, 1)])  # seven are more than most images have rows
 @pytest.mark.parametrize("name", CASES)
-def test_every_layer_computes_three_samples_in_a_run(name: str, words: int) -> None:
+def test_every_layer_computes_several_samples_in_a_run(name: str, count: int, words: int) -> None:
     *_, net, format = quantized_case(name, seed=8)
     samples = FixedArray.from_float(CASES[name].floats(), Quantizer(format))
-    check(net, of_length(samples, 3), 8, words=words)
+    check(net, of_length(samples, count), 8, words=words)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -69,7 +69,8 @@ def test_random_graphs_compute_several_samples_in_a_run() -> None:
         net, shape = random_graph(seed)
         x = np.random.default_rng(seed).standard_normal((4, *shape)).astype(np.float32)
         fixed = quantize(net, calibrate(net, x, 8))
-        check(fixed.net, FixedArray.from_float(x[:3], fixed.input), (1, 2, 4, 8)[seed % 4])
+        samples = of_length(FixedArray.from_float(x, fixed.input), (3, 7)[seed % 2])
+        check(fixed.net, samples, (1, 2, 4, 8)[seed % 4])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -98,24 +99,38 @@ def test_a_convolution_has_a_run_for_each_sample_with_the_same_weights() -> None
     assert len(lowered.images.weights) == 18
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_convolution_of_fewer_rows_than_samples_has_a_run_for_each_row(stride: int) -> None:
+    """All samples use the weights of the run; the window stands at the row, and its first row is padding."""
+    conv = layers.Conv2D(
+        weights(9 * 2, 8), kernel=(3, 3), stride=(stride, 1), padding=((1, 1), (1, 1)), out=OUT
+    )
+    lowered = check(conv, ints(7, 4, 3, 2), 8)
+    runs = [run for run in lowered.kernels if run.window]  # the others copy the result, sample by sample
+    assert [(run.window.y_origin, run.window.y_step) for run in runs if run.window] == [
+        (row * stride - 1, 0) for row in range(4 // stride)
+    ]
+    assert {tuple(atom.size for atom in run.pixels) for run in runs} == {(7, 3)}
+
+
 def test_a_convolution_of_one_pixel_has_one_run() -> None:
     """Pixels and samples side by side are one loop."""
     lowered = check(layers.Conv2D(weights(8, 8), kernel=(1, 1), out=OUT), ints(3, 5, 4, 8), 8)
     assert len(lowered.kernels) == 1
 
 
-def test_streamed_weights_of_a_dense_layer_are_sent_once_for_all_samples() -> None:
+def test_streamed_weights_are_sent_once_for_all_samples_of_a_run() -> None:
     net = layers.Sequential(
         conv=layers.Conv2D(weights(9 * 2, 8), kernel=(3, 3), padding="same", out=OUT),
         flatten=layers.Flatten(),
         dense=layers.Dense(weights(5 * 4 * 8, 8), out=OUT),
     )
     rows = {}
-    for batch in (1, 3):
+    for batch in (1, 3, 20):
         compiled = lower(net, (5, 4, 2), Q(4, 4), 8, window=256, batch=batch)
         rows[batch] = [len(run.weights) for run in compiled.kernels if run.weights is not None]
         assert len(compiled.images.stream) == sum(rows[batch])
-    assert rows == {1: [18, 160], 3: [18, 18, 18, 160]}
+    assert rows == {1: [18, 160], 3: [18, 18, 18, 160], 20: [18, 18, 18, 18, 18, 160]}  # of five image rows
 
 
 def test_a_step_of_a_loop_computes_all_samples_with_as_many_runs_as_one() -> None:
