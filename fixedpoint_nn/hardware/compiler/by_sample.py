@@ -15,7 +15,6 @@ from functools import partial
 from math import prod
 
 from fixedpoint_nn.hardware.compiler.dense_copy import LOOPS
-from fixedpoint_nn.hardware.compiler.expression import Expression
 from fixedpoint_nn.hardware.compiler.ir import Compute
 from fixedpoint_nn.hardware.compiler.kernel_selection import pixel_atoms
 from fixedpoint_nn.hardware.compiler.strided_view import ALL_PADDING, View
@@ -26,7 +25,7 @@ def by_sample(item: Compute) -> Iterator[Compute]:
     if item.expression.shape[0] == 1 or not any(item.expression.parts):
         yield item
     elif item.target.rows_first:
-        turned = replace(item, expression=_over_views(item.expression, _rows_before_samples))
+        turned = replace(item, expression=item.expression.over_views(_rows_before_samples))
         for row in _one_by_one(turned, _row_of_all):
             yield from _one_by_one(row, _sample)
     else:
@@ -44,7 +43,7 @@ def _one_by_one(item: Compute, part: Callable[[int, View], View]) -> Iterator[Co
     for number in range(count):
         yield replace(
             item,
-            expression=_over_views(item.expression, partial(part, number)),
+            expression=item.expression.over_views(partial(part, number)),
             target=replace(target, offset=target.offset + number * words),
             declares=item.declares and number == 0,
         )
@@ -55,13 +54,6 @@ def _needs_more_loops(view: View) -> bool:
     atoms = pixel_atoms(view.axes[:-1])
     moves = view.window not in (None, ALL_PADDING)
     return len(atoms) > LOOPS or (moves and any(not atom.label for atom in atoms))
-
-
-def _over_views(expression: Expression, change: Callable[[View], View]) -> Expression:
-    """The expression over changed views, and with the shape that they then have."""
-    parts = tuple(tuple(term.over_views(change) for term in terms) for terms in expression.parts)
-    pixels = parts[0][0].views()[0].shape[:-1]
-    return replace(expression, parts=parts, shape=(*pixels, expression.channels))
 
 
 def _sample(number: int, view: View) -> View:

@@ -31,6 +31,7 @@ from fixedpoint_nn.hardware.compiler.ir import (
 )
 from fixedpoint_nn.hardware.compiler.kernel import Target
 from fixedpoint_nn.hardware.compiler.operand_layout import Operands
+from fixedpoint_nn.hardware.compiler.pieces import pieces
 from fixedpoint_nn.hardware.compiler.placing import Placing
 from fixedpoint_nn.hardware.compiler.strided_view import Buffer, View
 from fixedpoint_nn.numerics.table import Table
@@ -75,15 +76,19 @@ class _Legaliser:
         match item:
             case Compute():
                 with in_layer(item.layer):
-                    for one in by_sample(item):
-                        self.compute(one)
+                    self.compute(item)
             case Loop():
                 self.items.append(replace(item, body=self.block(item.body)))
             case _:
                 self.items.append(item)
 
     def compute(self, item: Compute) -> None:
-        """Append the computation, after the copies that it needs."""
+        """Append the computation, after the copies that it needs; in several runs if one is too small for it."""
+        for sample in by_sample(item):
+            for piece in pieces(sample):
+                self._compute(piece)
+
+    def _compute(self, item: Compute) -> None:
         expression = Operands(self, item).arranged(item.expression)
         if item.declares:
             self.items.append(Declare(item.target.buffer, item.layer))
