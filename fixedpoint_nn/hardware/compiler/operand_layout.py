@@ -156,11 +156,16 @@ class Operands:
         views = [view for product in products for view in product.views()]
         if len({tuple(pixel_atoms(view.axes[:-1])) for view in views}) == 1:
             return list(products)
-        like_copies = {view: view if self._is_like_a_copy(view) else self._copied(view) for view in views}
-        return [product.over_views(like_copies.__getitem__) for product in products]
+
+        def copied(view: View) -> View:
+            return view if views.count(view) == 1 and self._is_like_a_copy(view) else self._copied(view)
+
+        return [product.over_views(copied) for product in products]
 
     def _is_like_a_copy(self, view: View) -> bool:
-        """Whether the pixels of the view are as far apart as those of a copy would be."""
+        """Whether the view can be placed as a copy can, and its pixels are as far apart."""
+        if not self._placing.is_free(view):
+            return False
         first = has_rows_first(view.shape)
         strides = new_target(self.item.name, view.shape, self.owner.lanes, rows_first=first)[1]
         return pixel_atoms(view.axes[:-1]) == pixel_atoms(dense_axes(view.shape, strides)[:-1])
