@@ -142,7 +142,7 @@ def test_the_constants_of_a_builder_are_for_its_lanes_and_its_buffers_are_declar
     assert (buffer.words, buffer.keep, strides) == (8, True, (10, 5, 1))
     declared = [(item.value, item.layer) for item in builder.items if isinstance(item, Declare)]
     assert declared == [(buffer, "fc1"), (register, "fc1"), (target.buffer, "fc1")]
-    assert builder.target((1, 2, 5))[1] == (0, 8, 1)
+    assert builder.target((1, 2, 5))[1] == (16, 8, 1)
     assert builder.constant(fixed(1, 2, 3)).buffer.words == 8
 
 
