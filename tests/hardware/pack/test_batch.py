@@ -90,11 +90,14 @@ def test_streamed_weights_of_a_batch_are_verified_with_pauses(tmp_path: Path) ->
     assert rows[4] == rows[1]  # four samples for the rows of one
 
 
-@pytest.mark.parametrize("kind", ["image", "residual", "sequence", "text", "products"])
-def test_the_verilog_model_takes_any_number_of_samples(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "batch"),
+    [("image", 3), ("image", 12), ("depthwise", 12), ("residual", 3), ("sequence", 3), ("text", 3)],
+)  # twelve samples are more than the images have rows
+def test_the_verilog_model_takes_any_number_of_samples(kind: str, batch: int) -> None:
     case = random_network(kind, 4)
-    rtl = RtlModel(case.fixed, lanes=case.lanes, drain=case.drain, batch=3)
-    samples = whole_runs(case.batch, 4)
+    rtl = RtlModel(case.fixed, lanes=case.lanes, drain=case.drain, batch=batch)
+    samples = whole_runs(case.batch, batch + 1)
     result, expected = rtl(samples), case.fixed(samples)
     assert result.format == expected.format
     assert np.array_equal(result.ints, expected.ints)
