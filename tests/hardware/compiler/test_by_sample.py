@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fixedpoint_nn import FixedArray, Q, Quantizer, calibrate, layers, quantize
+from fixedpoint_nn import FixedArray, Q, Quantizer, calibrate, layers, quantize, zoo
 from fixedpoint_nn.hardware import LoweringError
 from fixedpoint_nn.hardware.compiler.pipeline import CompiledNetwork, lower
 from fixedpoint_nn.hardware.emulator.twin import Twin
+from fixedpoint_nn.hardware.isa.instructions import Loop
 from fixedpoint_nn.hardware.isa.schedule import schedule
 from fixedpoint_nn.numbers.traced.traced import trace
 from tests.support.battery import CASES, quantized_case
@@ -139,6 +140,19 @@ def test_a_step_of_a_loop_computes_all_samples_with_as_many_runs_as_one() -> Non
     lowered = check(fixed.net, FixedArray.from_float(x[:3], fixed.input), 4)
     single = lower(fixed.net, x.shape[1:], fixed.input.format, 4)
     assert len(lowered.kernels) == len(single.kernels)
+
+
+def test_few_tokens_of_several_samples_are_copied_as_fast_as_those_of_one() -> None:
+    net, x = zoo.load("nplm"), zoo.samples("nplm", 40)
+    fixed = quantize(net, calibrate(net, x, word=8))
+    cycles = {}
+    for batch, loops in ((1, 0), (4, 0), (30, 1)):  # 90 tokens are more than are copied without a loop
+        lowered = check(fixed.net, FixedArray.from_float(x[:batch], fixed.input), 8)
+        plan = schedule(lowered.instructions, 8)
+        assert plan is not None
+        cycles[batch] = plan.cycles / batch
+        assert sum(isinstance(one, Loop) for one in lowered.instructions) == loops
+    assert cycles[4] < cycles[1]
 
 
 @pytest.mark.parametrize("batch", [0, -1, 2.0])
