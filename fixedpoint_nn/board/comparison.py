@@ -60,7 +60,8 @@ class Alternative:
     """One engine that can run the network, with its cycles and resources."""
 
     config: EngineConfig
-    cycles: int  # of one sample
+    batch: int  # samples of a run
+    cycles: int  # of a run
     milliseconds: float  # at the budget's clock
     activity: Activity
     luts: int  # an estimate
@@ -80,6 +81,11 @@ class Alternative:
         return not self.lacks
 
     @property
+    def throughput(self) -> float:
+        """Samples per second, run after run, without the time in which the host writes and reads them."""
+        return 1000 * self.batch / self.milliseconds
+
+    @property
     def cost(self) -> tuple[int, ...]:
         """A sort key, less is better: cycles, then LUTs, multipliers, memories, and the engine's shape."""
         return (self.cycles, self.luts, self.multipliers, self.block_memories, *self.shape)
@@ -97,6 +103,7 @@ class Alternative:
             "words": words,
             "pack": pack,
             "fits": self.fits,
+            "throughput": self.throughput,
             **{key: value for key, value in asdict(self).items() if key != "config"},
             "engine": asdict(self.config),
         }
@@ -112,9 +119,10 @@ def alternatives(
     words: int | None = None,
     pack: int | None = None,
     multiplier: int = MULTIPLIER_BITS,
+    batch: int = 1,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[Alternative, ...]:
-    """The engines for a network and samples of this shape, fastest first.
+    """The engines for a network and samples of this shape, `batch` of them in a run, fastest first.
 
     `lanes`, `drain`, `words` and `pack` are fixed if given. Engines with more lanes than the chip has multipliers are
     omitted, except those with the fewest such lanes: two of them may share a multiplier (`pack`), or they show what
@@ -131,7 +139,7 @@ def alternatives(
     if fixed.further:
         raise LoweringError(ONE_OF_EACH)
     say(f"comparing {len(candidates)} engines of {candidates[0][0]} to {candidates[-1][0]} lanes")
-    program = trace(fixed.net, shape, fixed.input.format)
+    program = trace(fixed.net, shape, fixed.input.format, batch)
     found: list[Alternative] = []
     refusal: LoweringError | None = None
     start = time.perf_counter()
@@ -194,6 +202,7 @@ def _alternative(network: CompiledNetwork, budget: Budget) -> Alternative:
     taken = needs(config, budget)
     return Alternative(
         config,
+        network.batch,
         plan.cycles,
         plan.cycles / (budget.mhz * 1000),
         activity(network.instructions, config.lanes, plan),

@@ -52,8 +52,13 @@ class EngineComparison:
         hidden = len(self.found) - shown
         left_out = f" {hidden} more engines were compared; -v shows them." if hidden else ""
         margin = MARGINS[budget.chip.lut_inputs]
+        together = (
+            f"A run computes {one.batch} samples; its cycles, ms and what energy goes by are of all of them.\n"
+            if one.batch > 1
+            else ""
+        )
         return (
-            f"* taken, for {budget.mhz:g} MHz ({budget.clock}): {one}. {self.reason}{left_out}\n"
+            f"{together}* taken, for {budget.mhz:g} MHz ({budget.clock}): {one}. {self.reason}{left_out}\n"
             f"LUTs are estimates, within {margin:.0%} of what yosys made of the engines that were measured; all else "
             "is exact. Whether the clock is reached is for placing and routing to say."
         )
@@ -136,6 +141,7 @@ def compare_engines(
         words=arguments.words_per_clock,
         pack=arguments.pack,
         multiplier=arguments.multiplier,
+        batch=arguments.batch,
         progress=say,
     )
     return EngineComparison(budget, found, fastest(found, budget, held=arguments.lanes is not None))
@@ -153,7 +159,7 @@ def again(arguments: argparse.Namespace) -> list[object]:
 def _table(shown: Sequence[Alternative], taken: Alternative, budget: Budget, activity: bool = True) -> str:
     """Engines in order of speed, with `*` before the one taken and `-` before those that do not fit."""
     chip = budget.chip
-    large = any(one.large_memories for one in shown)
+    large, together = any(one.large_memories for one in shown), taken.batch > 1
     head = [
         "",
         "lanes",
@@ -165,7 +171,7 @@ def _table(shown: Sequence[Alternative], taken: Alternative, budget: Budget, act
         chip.block,
         *["large"] * large,
     ]
-    head += ["cycles", "ms", *(ACTIVITY if activity else ())]
+    head += ["cycles", "ms", *["samples/s"] * together, *(ACTIVITY if activity else ())]
     rows = [head]
     for one in shown:
         counts = one.activity
@@ -175,6 +181,7 @@ def _table(shown: Sequence[Alternative], taken: Alternative, budget: Budget, act
             + [str(number) for number in one.shape]
             + [f"{size:,}" for size in sizes]
             + [f"{one.milliseconds:.4g}"]
+            + [f"{one.throughput:,.0f}"] * together
             + [
                 f"{count:,}"
                 for count in (

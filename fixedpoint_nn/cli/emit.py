@@ -89,6 +89,13 @@ def add(commands: Commands) -> None:
         metavar="N",
         help="bits of a multiplier in the engine, at most, where the network gains by one; 0: none (default: 32)",
     )
+    parser.add_argument(
+        "--batch",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="samples that a run computes; a row of weights is used for all of them where a layer allows (default: 1)",
+    )
     parser.add_argument("--radix", type=int, choices=(2, 10, 16), default=16, help="of .coe (default: 16)")
     parser.add_argument("--mif", action="store_true", help="also write .mif images")
     clock = parser.add_mutually_exclusive_group()
@@ -146,7 +153,7 @@ def run(arguments: argparse.Namespace) -> int:
             return 0
     if arguments.show:
         program = program_after(
-            chosen, plan, arguments.show, lanes, drain, arguments.multiplier, words, window
+            chosen, plan, arguments.show, lanes, drain, arguments.multiplier, words, window, arguments.batch
         )
         results = {"network": chosen.name, "pass": arguments.show, "program": program} | compared
         show(arguments, results, program.rstrip("\n"))
@@ -167,6 +174,7 @@ def run(arguments: argparse.Namespace) -> int:
         clock=clock,
         window=window,
         memory=memory,
+        batch=arguments.batch,
     )
     if several and formats is not None:
         formats.save(arguments.out / "plan.json")
@@ -176,7 +184,8 @@ def run(arguments: argparse.Namespace) -> int:
         results["size"] = asdict(xilinx(emitted.config))
     watch.record(arguments.out, results).save()
     vectors, cycles, out = len(emitted.vectors), sum(emitted.cycles), arguments.out
-    text = f"{out}: {vectors} vectors, {cycles:,} cycles; now fixedpoint-nn verify {out}"
+    each = "" if emitted.batch == 1 else f" of {emitted.batch} samples"
+    text = f"{out}: {vectors} vectors{each}, {cycles:,} cycles; now fixedpoint-nn verify {out}"
     if window:
         text = f"{weight_window.text(results['weights_from_outside'])}\n\n{text}"
     show(arguments, results, text)
@@ -206,6 +215,7 @@ def program_after(
     multiplier: int = MULTIPLIER_BITS,
     words: int = 1,
     window: int = 0,
+    batch: int = 1,
 ) -> str:
     """The network's program after a compiler pass, as text."""
     fixed = fixed_network(chosen, plan)
@@ -219,6 +229,7 @@ def program_after(
         multiplier=multiplier,
         words=words,
         window=window,
+        batch=batch,
     )
     return lowered.stages.show(name)
 
@@ -262,6 +273,7 @@ def emit_network(
     clock: Clock | None = None,
     window: int = 0,
     memory: WeightMemory | None = None,
+    batch: int = 1,
     say: Callable[[str], None] = say,
 ) -> tuple[Pack, dict[str, Any]]:
     """Write a pack and its plan; returns (pack, results for the report)."""
@@ -285,6 +297,7 @@ def emit_network(
         weights=chosen.weights,
         weight_window=window,
         weight_memory=memory,
+        batch=batch,
     )
     if plan is not None:
         plan.save(out / "plan.json")
@@ -294,6 +307,7 @@ def emit_network(
         **chosen.about(),
         "engine": emitted.manifest["engine"],
         "utilisation": emitted.manifest.get("utilisation"),
+        "batch": emitted.batch,
         "cycles": sum(emitted.cycles),
         **weight_window.figures(emitted),
         "vectors": len(emitted.vectors),
@@ -306,7 +320,7 @@ def emit_network(
         "ledger": ledger_of(fixed, inputs),
         "tables": tables_of(fixed),
         "latency": latency_of(
-            chosen.net, fixed, inputs[:1], emitted.cycles[0], clock or Clock.of_board(BOARD)
+            chosen.net, fixed, inputs[:batch], emitted.cycles[0], clock or Clock.of_board(BOARD)
         ),
     }
 
@@ -351,6 +365,7 @@ def _again(arguments: argparse.Namespace) -> list[object]:
     given += budget.again(arguments)
     given += weight_window.again(arguments)
     given += ["--multiplier", arguments.multiplier] if arguments.multiplier != MULTIPLIER_BITS else []
+    given += ["--batch", arguments.batch] if arguments.batch != 1 else []
     given += ["--radix", arguments.radix] if arguments.radix != 16 else []
     given += ["--mif"] if arguments.mif else []
     given += ["--board", arguments.board] if arguments.board is not None else []

@@ -76,7 +76,7 @@ class Clock:
 
 
 def latency_of(net: Any, fixed: Quantized, x: Any, cycles: int, clock: Clock) -> dict[str, Any]:
-    """The latency of one sample on the engine at this clock, and on this processor."""
+    """The latency of the samples of one run on the engine at this clock, and on this processor."""
     times = {f"engine, {clock.mhz:g} MHz": cycles / clock.mhz / 1000}
     if net is not fixed:
         times["NumPy, float"] = _milliseconds(lambda: outputs(net, x))

@@ -20,9 +20,12 @@ from fixedpoint_nn.hardware.pack.writer import (
     write_pack,
 )
 from fixedpoint_nn.hardware.vectors import cover_points, reachability, search
+from fixedpoint_nn.hardware.vectors.whole_runs import whole_runs
 from fixedpoint_nn.network.one_port import as_one
 from fixedpoint_nn.network.quantized import Quantized, demand_quantized
 from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numbers.traced.traced import trace
+from fixedpoint_nn.numerics.arrays import Ints
 
 
 def emit(
@@ -45,6 +48,7 @@ def emit(
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
     weights: str | None = None,
+    batch: int = 1,
 ) -> Path:
     """Compile a quantised network and write its pack; returns the pack's folder.
 
@@ -54,8 +58,9 @@ def emit(
 
     The engine is `engine`, or the smallest one with `lanes` lanes that drains `drain` and reads `words` words per
     clock, `pack` lanes sharing a multiplier, with requantiser multipliers of at most `multiplier` bits if the network
-    benefits. With a `weight_window` of that many rows, weights outside of loops are streamed from outside, and cycles
-    are predicted for `weight_memory` (default: one row per clock).
+    benefits. A run of the program computes `batch` samples, and a vector holds as many; the last one is filled up with
+    the first samples. With a `weight_window` of that many rows, weights outside of loops are streamed from outside, and
+    cycles are predicted for `weight_memory` (default: one row per clock).
 
     The folder is written atomically; an existing one is replaced if it is a pack. `radix` is that of the .coe files,
     `mif` adds .mif files. `weights`, the hash of the float network (`network.serialization.identity`), is kept in the
@@ -83,10 +88,14 @@ def emit(
         words,
         pack,
         weight_window,
+        batch,
     )
     say("searching for corner vectors")
-    unreachable = reachability.unreachable(lowered.program, samples)
-    vectors, origins = search.golden(lowered.program, samples, corner_vectors, seed, unreachable)
+    program = lowered.program if batch == 1 else trace(fixed.net, samples.shape[1:], fixed.input.format)
+    unreachable = reachability.unreachable(program, samples)
+    vectors, origins = search.golden(program, samples, corner_vectors, seed, unreachable)
+    vectors = whole_runs(vectors, batch)
+    origins = [origins[place % len(origins)] for place in range(len(vectors))]
     expected = fixed(vectors)
     say(f"writing {directory}")
     return emit_lowered(
@@ -125,16 +134,18 @@ def emit_lowered(
     memory = (memory or WeightMemory()) if config.weight_window else None
     rows = None if memory is None else RowClock(config.weight_window, memory)
     plan = schedule(lowered.instructions, config.lanes, config.drain, config.latency, config.pack, rows)
-    cycles, macs = _predicted(lowered, plan, vectors, seed)
+    batch = lowered.batch
+    inputs, outputs = (_by_run(value.ints, batch) for value in (vectors, expected))
+    cycles, macs = _predicted(lowered, plan, inputs, seed)
     contents = PackContents(
         name=name,
         config=lowered.config,
         images=lowered.images,
         input=lowered.input,
         output=lowered.output,
-        vectors=vectors.ints,
-        expected=expected.ints,
-        origins=origins,
+        vectors=inputs,
+        expected=outputs,
+        origins=[", ".join(origins[first : first + batch]) for first in range(0, len(origins), batch)],
         cycles=cycles,
         mac_cycles=macs,
         listing=manifest.listing(lowered, plan),
@@ -142,19 +153,25 @@ def emit_lowered(
         corners=cover_points.count(lowered.program, vectors, unreachable) if plan is not None else {},
         seed=seed,
         memory=memory,
-        stalls=[] if plan is None else [plan.stalls] * len(vectors.ints),
+        stalls=[] if plan is None else [plan.stalls] * len(inputs),
         weights=weights,
+        batch=batch,
     )
     return write_pack(Path(directory), contents, radix, mif)
 
 
+def _by_run(samples: Ints, batch: int) -> Ints:
+    """The samples of each run together: (runs, batch, ...), or (runs, ...) for a batch of one."""
+    return samples if batch == 1 else samples.reshape(-1, batch, *samples.shape[1:])
+
+
 def _predicted(
-    lowered: CompiledNetwork, plan: Schedule | None, vectors: FixedArray, seed: int
+    lowered: CompiledNetwork, plan: Schedule | None, vectors: Ints, seed: int
 ) -> tuple[list[int], list[int]]:
-    """(cycles, stalls) of each vector; a program with data-dependent jumps is run on the emulator."""
+    """(cycles, multiplying cycles) of each vector; a program with data-dependent jumps is run on the emulator."""
     if plan is not None:
         return [plan.cycles] * len(vectors), [plan.mac_cycles] * len(vectors)
-    rows = vectors.ints.reshape(len(vectors), -1)
+    rows = vectors.reshape(len(vectors), -1)
     twins = [
         Twin(lowered.config, lowered.images, lowered.input, row).run(seed + n) for n, row in enumerate(rows)
     ]

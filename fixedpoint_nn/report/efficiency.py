@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Utilisation of the engine's multipliers by the zoo's networks, for one sample of 8-bit words.
+"""Utilisation of the engine's multipliers by the zoo's networks, with 8-bit words.
 
 `python -m fixedpoint_nn.report.efficiency` prints the table of docs/engine.md: useful products over cycles times lanes,
 with the best numbers of words drained and read per clock. With `--simulate` each figure is simulated, too: the words
-must be the model's and the cycles those of the schedule.
+must be the model's and the cycles those of the schedule. With `--batch N` a run computes N samples, and the table has
+the cycles of one of them, too.
 """
 
 from __future__ import annotations
@@ -51,52 +52,60 @@ class Use:
     lanes: int
     drain: int
     words: int
-    cycles: int
+    cycles: int  # of a run
     share: float
+    batch: int = 1
 
     def __str__(self) -> str:
-        return f"{self.share:.1%} ({self.drain}, {self.words})"
+        how = f"{self.share:.1%} ({self.drain}, {self.words})"
+        return how if self.batch == 1 else f"{how}: {self.cycles / self.batch:,.0f}"
 
 
-def quantised(name: str) -> tuple[Quantized, Array]:
-    """(shipped network quantised to 8 bits, one sample)."""
+def quantised(name: str, batch: int = 1) -> tuple[Quantized, Array]:
+    """(shipped network quantised to 8 bits, the samples of one run)."""
     net, x = zoo.load(name), zoo.samples(name, CALIBRATION)
-    return quantize(net, calibrate(net, x, word=8)), x[:1]
+    return quantize(net, calibrate(net, x, word=8)), x[:batch]
 
 
 def use(name: str, fixed: Quantized, x: Array, lanes: int) -> Use:
     """The best drain and words for `lanes` lanes; of equally good ones the cheapest."""
 
-    def plan(lanes: int, drain: int, words: int) -> Schedule:
-        lowered = lower(fixed.net, x.shape[1:], fixed.input.format, lanes, drain=drain, words=words)
+    batch = len(x)
+
+    def plan(lanes: int, drain: int, words: int, batch: int = batch) -> Schedule:
+        lowered = lower(
+            fixed.net, x.shape[1:], fixed.input.format, lanes, drain=drain, words=words, batch=batch
+        )
         found = schedule(lowered.instructions, lanes, drain, lowered.config.latency)
         assert found is not None
         return found
 
-    products = plan(1, 1, 1).mac_cycles
+    products = batch * plan(1, 1, 1, batch=1).mac_cycles
     engines = [(words, drain) for words in WORDS for drain in DRAINS if max(words, drain) <= lanes]
     cycles, words, drain = min((plan(lanes, drain, words).cycles, words, drain) for words, drain in engines)
-    return Use(name, lanes, drain, words, cycles, products / (cycles * lanes))
+    return Use(name, lanes, drain, words, cycles, products / (cycles * lanes), batch)
 
 
 def simulated(found: Use, fixed: Quantized, x: Array, simulator: str) -> bool:
     """Whether the Verilog yields the model's words in the predicted cycles."""
-    rtl = RtlModel(fixed, found.lanes, simulator, drain=found.drain, words=found.words)
+    rtl = RtlModel(fixed, found.lanes, simulator, drain=found.drain, words=found.words, batch=found.batch)
     same = np.array_equal(rtl(x).ints, fixed(x).ints)
-    return same and list(rtl.outcome.cycles) == [found.cycles] * len(x)
+    return same and list(rtl.outcome.cycles) == [found.cycles]
 
 
-def rows(names: Sequence[str], lanes: Sequence[int], simulator: str | None) -> Iterator[tuple[str, ...]]:
+def rows(
+    names: Sequence[str], lanes: Sequence[int], simulator: str | None, batch: int = 1
+) -> Iterator[tuple[str, ...]]:
     """A row per network, followed by its targets; a figure that simulation contradicts is marked FAIL."""
     for name in names:
-        fixed, x = quantised(name)
+        fixed, x = quantised(name, batch)
         cells = []
         for count in lanes:
             found = use(name, fixed, x, count)
             holds = simulator is None or simulated(found, fixed, x, simulator)
             cells.append(str(found) if holds else f"FAIL ({found.drain}, {found.words})")
         yield (name, *cells)
-        if name in AIMS:
+        if name in AIMS and batch == 1:
             aims = dict(zip(COLUMNS, AIMS[name], strict=True))
             yield ("aim", *(f"{aims[count]}%" if count in aims else "" for count in lanes))
 
@@ -106,11 +115,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m fixedpoint_nn.report.efficiency",
         description="The share of all multipliers' clocks with a useful product, by network and lanes; in brackets "
-        "the words that leave a tile, and those that are read, per clock.",
+        "the words that leave a tile, and those that are read, per clock. With --batch, then the cycles of a sample.",
     )
     parser.add_argument("networks", nargs="*", metavar="NET", help=f"of {', '.join(NETWORKS)} (default: all)")
     parser.add_argument(
         "--lanes", type=int, choices=LANES, action="append", help="only so many (may be repeated)"
+    )
+    parser.add_argument(
+        "--batch",
+        type=int,
+        default=1,
+        choices=range(1, CALIBRATION + 1),
+        metavar="N",
+        help="samples of a run (default: 1)",
     )
     parser.add_argument("--simulate", choices=SIMULATORS, help="run each figure on the Verilog as well")
     options = parser.parse_args(arguments)
@@ -119,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"there is no network {unknown[0]!r} in this table; use {', '.join(NETWORKS)}")
     lanes = tuple(options.lanes or COLUMNS)
     try:
-        found = list(rows(options.networks or NETWORKS, lanes, options.simulate))
+        found = list(rows(options.networks or NETWORKS, lanes, options.simulate, options.batch))
     except ToolError as error:
         print(error, file=sys.stderr)
         return 3

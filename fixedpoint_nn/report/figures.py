@@ -48,7 +48,7 @@ def pareto_front(found: Mapping[str, Any]) -> Picture:
     return inline(draw, f"Pareto front of {found['metric']} and size")
 
 
-def latency_bars(milliseconds: Mapping[str, float]) -> Picture:
+def latency_bars(milliseconds: Mapping[str, float], samples: str = "one sample") -> Picture:
     """A bar chart of latencies."""
 
     def draw(path: Path) -> None:
@@ -63,4 +63,4 @@ def latency_bars(milliseconds: Mapping[str, float]) -> Picture:
             axes.set_xlabel("milliseconds")
             axes.grid(axis="y", visible=False)
 
-    return inline(draw, "Latency of one sample")
+    return inline(draw, f"Latency of {samples}")

@@ -191,15 +191,17 @@ def _tables(record: Record) -> ReportSection:
 
 def _latency(record: Record) -> ReportSection:
     latency: Values = record.results["latency"]
-    milliseconds = latency["milliseconds"]
+    milliseconds, batch = latency["milliseconds"], record.results.get("batch", 1)
+    samples = "one sample" if batch == 1 else f"{batch} samples"
     text = (
-        f"One sample from input to output. The engine takes {latency['cycles']:,} cycles, at "
+        f"{samples.capitalize()} from input to output. The engine takes {latency['cycles']:,} cycles, at "
         f"{latency['clock_mhz']:g} MHz ({latency.get('clock_of', 'as stated')}); the processor's times were "
         "measured here, with NumPy, as the median of "
-        f"{latency['repeats']} runs of one sample, and include Python's overhead, which a batch would share."
+        f"{latency['repeats']} runs of {samples}, and include Python's overhead, which a larger batch would share."
     )
     grid = ReportTable(("on", "milliseconds"), list(milliseconds.items()))
-    return ReportSection("Latency", text, [latency_bars(milliseconds)], [grid], line=record.line)
+    bars = latency_bars(milliseconds, samples)
+    return ReportSection("Latency", text, [bars], [grid], line=record.line)
 
 
 def verification(record: Record) -> list[ReportSection]:

@@ -162,6 +162,7 @@ RESULTS: dict[str, JsonObject] = {
             "layers": JsonList(LAYER),
             "tables": JsonList(TABLE),
             "latency": JsonOrNull(LATENCY),
+            "batch": JsonInteger(1),
             "engine": JsonMap(FIGURE),
         },
     ),

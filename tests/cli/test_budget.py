@@ -89,7 +89,9 @@ def test_json_has_the_table_as_data(capsys: Capture) -> None:
             "words",
             "pack",
             "fits",
+            "batch",
             "cycles",
+            "throughput",
             "milliseconds",
             "activity",
             "luts",
@@ -97,6 +99,23 @@ def test_json_has_the_table_as_data(capsys: Capture) -> None:
         ),
         *("block_memories", "large_memories", "lacks", "engine"),
     }
+
+
+def test_a_batch_has_its_samples_per_second_in_the_table(tmp_path: Path, capsys: Capture) -> None:
+    asked = ("emit", "moons", *QUICK, *OWN, "--batch", 4)
+    assert run(*asked, "--out", tmp_path / "pack") == 0
+    out = capsys.readouterr().out
+    pack = load_pack(tmp_path / "pack")
+    assert pack.batch == 4
+    head = out.splitlines()[0]
+    assert "cycles ms samples/s multiply-adds" in " ".join(head.split())
+    (row,) = [line.split() for line in out.splitlines() if re.match(r"\*\s+\d", line)]
+    assert row[8] == str(pack.cycles[0])
+    assert row[10] == f"{4 * 100e6 / pack.cycles[0]:,.0f}"
+    assert (
+        "\nA run computes 4 samples; its cycles, ms and what energy goes by are of all of them.\n* taken"
+        in out
+    )
 
 
 def test_the_chosen_engine_s_program_can_be_shown(capsys: Capture) -> None:

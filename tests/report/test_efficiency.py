@@ -24,6 +24,18 @@ def test_the_page_holds_the_rows_of_a_network(name: str) -> None:
         assert line(row) in PAGE, "run `python -m fixedpoint_nn.report.efficiency`"
 
 
+def test_the_page_holds_the_rows_of_a_batch() -> None:
+    (row,) = rows(["moons"], (64, 256), None, batch=16)
+    assert line(row) in PAGE, "run `python -m fixedpoint_nn.report.efficiency --batch 16`"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["pump_lstm", "names_lstm", "mnist_lstm", "fashion_mlp"])
+def test_the_page_holds_the_rows_of_a_batch_of_larger_networks(name: str) -> None:
+    (row,) = rows([name], (64, 256), None, batch=16)
+    assert line(row) in PAGE
+
+
 @pytest.mark.slow
 def test_the_page_holds_the_whole_table() -> None:
     assert "".join(line(row) for row in rows(NETWORKS, COLUMNS, None)) in PAGE
@@ -42,9 +54,9 @@ def test_a_share_is_the_products_over_all_slots() -> None:
     assert str(found) in PAGE
 
 
-@pytest.mark.parametrize("lanes", [8, 64])
-def test_a_small_network_has_its_words_and_its_cycles_in_icarus(lanes: int) -> None:
-    fixed, x = quantised("moons")
+@pytest.mark.parametrize(("lanes", "batch"), [(8, 1), (64, 1), (64, 5)])
+def test_a_small_network_has_its_words_and_its_cycles_in_icarus(lanes: int, batch: int) -> None:
+    fixed, x = quantised("moons", batch)
     assert simulated(use("moons", fixed, x, lanes), fixed, x, "iverilog")
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -95,12 +96,12 @@ class Builder:
         return view
 
     def fill(self, value: FixedArray, target: Target) -> None:
-        """Append a run that writes constants: every tap is padding, so the result is the bias."""
-        size = value.size
-        view = View(target.buffer, target.offset, dense_axes((1, size), (0, 0)), value.format, ALL_PADDING)
-        term = Scale(view, np.zeros((1, size), np.int64), value.format.frac_bits)
+        """Append a run that writes constants, to every sample the first one's: all taps are padding, so the bias."""
+        shape = len(value), prod(value.shape[1:])
+        view = View(target.buffer, target.offset, dense_axes(shape, (0, 0)), value.format, ALL_PADDING)
+        term = Scale(view, np.zeros((1, shape[1]), np.int64), value.format.frac_bits)
         filled = Expression(
-            (1, size), value.format, ((term,),), value.ints.reshape(-1), value.format.frac_bits
+            shape, value.format, ((term,),), value.ints[0].reshape(-1), value.format.frac_bits
         )
         self.compute(filled, target, ())
 

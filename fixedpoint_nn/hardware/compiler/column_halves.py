@@ -34,7 +34,7 @@ def halves(
     if len(expression.parts) != 1 or len(expression.terms) != 1 or len(expression.shape) != 4:
         return None
     (dot,) = expression.terms
-    _, height, width, channels = expression.shape
+    samples, height, width, channels = expression.shape
     if not isinstance(dot, Dot) or expression.accumulator is not None or width % 2:
         return None
     columns = [_every_second(dot.view, first) for first in (0, 1)]
@@ -47,12 +47,19 @@ def halves(
         return None
     size = width // 2 * channels
     half = builder.padded(size)
-    buffer = builder.buffer(builder.layer, 2 * half * height)
-    shape = (1, height, width // 2, channels)
+    image = 2 * half * height
+    buffer = builder.buffer(builder.layer, image * samples)
+    shape = (samples, height, width // 2, channels)
     for first, view in enumerate(columns):
         part = replace(expression, shape=shape, parts=((replace(dot, view=view),),))
         builder.compute(part, Target(buffer, first * half, channels, 2 * half), path)
-    axes = ((), (Atom(height, 2 * half),), (Atom(width // 2, channels), Atom(2, half)), (Atom(channels, 1),))
+    (batch,) = dense_axes((samples,), (image,))
+    axes = (
+        batch,
+        (Atom(height, 2 * half),),
+        (Atom(width // 2, channels), Atom(2, half)),
+        (Atom(channels, 1),),
+    )
     return View(buffer, 0, axes, expression.format)
 
 
@@ -89,11 +96,12 @@ def windows_of_halves(view: View) -> View:
 def maximum_of_halves(builder: Builder, view: View, path: Path) -> View:
     """Append max pooling of an image in halves; returns the view of the result."""
     batch, rows, (pixels,), over, (channels,) = view.axes
-    height, size = prod(atom.size for atom in rows), pixels.size * channels.size
+    samples, height = (prod(atom.size for atom in axis) for axis in (batch, rows))
+    size = pixels.size * channels.size
     row = replace(view, axes=(batch, rows, (Atom(size, 1),)))
     taps = prod(atom.size for atom in over)
     scale = Scale(row, np.ones((taps, size), np.int64), view.format.frac_bits, over, maximum=True)
-    target = Target(builder.buffer(builder.layer, height * size), 0, size)
-    found = builder.compute(Expression((1, height, size), view.format, ((scale,),)), target, path)
-    shape = (1, height, pixels.size, channels.size)
-    return replace(found, axes=dense_axes(shape, (0, size, channels.size, 1)))
+    target = Target(builder.buffer(builder.layer, samples * height * size), 0, size)
+    found = builder.compute(Expression((samples, height, size), view.format, ((scale,),)), target, path)
+    shape = (samples, height, pixels.size, channels.size)
+    return replace(found, axes=dense_axes(shape, (height * size, size, channels.size, 1)))

@@ -19,23 +19,34 @@ def padded(words: int, lanes: int) -> int:
     return -(-words // lanes) * lanes
 
 
+def has_rows_first(shape: Sequence[int]) -> bool:
+    """Whether the rows of images are computed one by one, each for all samples, which is fewer runs than samples."""
+    return len(shape) == 4 and shape[1] < shape[0]
+
+
 def new_target(
-    name: str, shape: Sequence[int], lanes: int, in_rows: bool = True
+    name: str, shape: Sequence[int], lanes: int, in_rows: bool = True, rows_first: bool = False
 ) -> tuple[Target, tuple[int, ...]]:
     """(new buffer for a value, its strides): pixel by pixel, each from the start of a row if `in_rows`."""
     if len(shape) < 2:
         raise LoweringError(
             "has one word for a sample, without an axis for it; keep the axis, as in x[:, 0:1]"
         )
-    channels = shape[-1]
-    pixels = prod(shape[1:-1])
-    stride = padded(channels, lanes) if in_rows and pixels > 1 else channels
-    strides = [1]
-    for size in reversed(shape[1:-1]):
-        strides.insert(0, stride)
-        stride *= size
-    pixel = strides[-2] if len(strides) > 1 else channels
-    return Target(Buffer(name, padded(max(stride, 1), lanes)), 0, pixel), (0, *strides)
+    *pixels, channels = shape
+    stride = padded(channels, lanes) if in_rows and prod(pixels) > 1 else channels
+    buffer = Buffer(name, padded(max(stride * prod(pixels), 1), lanes))
+    target = Target(buffer, 0, stride, rows_first=rows_first)
+    return target, _strides(shape, target)
+
+
+def _strides(shape: Sequence[int], target: Target) -> tuple[int, ...]:
+    """The strides of a value in its target."""
+    strides, stride = [1] * len(shape), target.stride
+    order = [1, 0, 2] if target.rows_first else range(len(shape) - 1)
+    for axis in reversed(order):
+        strides[axis] = stride
+        stride *= shape[axis]
+    return tuple(strides)
 
 
 def computation(
@@ -51,13 +62,8 @@ def computation(
     """(item that computes an expression into `target` or a new buffer, view of the result)."""
     declares = target is None
     if target is None:
-        target, strides = new_target(name, expression.shape, lanes, in_rows)
-        axes = dense_axes(expression.shape, strides)
-    else:
-        walk, strides = target.stride, (1,)
-        for size in reversed(expression.shape[1:-1]):
-            strides = (walk, *strides)
-            walk *= size
-        axes = dense_axes(expression.shape, (0, *strides)[-len(expression.shape) :])
+        shape = expression.shape
+        target = new_target(name, shape, lanes, in_rows, has_rows_first(shape))[0]
+    axes = dense_axes(expression.shape, _strides(expression.shape, target))
     item = Compute(name, layer, path, expression, target, declares, **options)
     return item, View(target.buffer, target.offset, axes, expression.format)

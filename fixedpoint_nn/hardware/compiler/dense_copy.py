@@ -9,6 +9,7 @@ from math import prod
 import numpy as np
 
 from fixedpoint_nn.hardware.compiler.builder import Builder
+from fixedpoint_nn.hardware.compiler.computation import has_rows_first
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.kernel import Path
 from fixedpoint_nn.hardware.compiler.kernel_selection import is_rows, pixel_atoms
@@ -29,17 +30,18 @@ def is_flattened(view: View) -> bool:
 
 
 def walkable(builder: Builder, view: View, path: Path) -> View:
-    """The view, or a copy if one run cannot iterate over its pixels."""
-    many = view.window is None and len(pixel_atoms(view.axes[:-1])) > LOOPS
+    """The view, or a copy if one run cannot iterate over the pixels of a sample."""
+    many = view.window is None and len(pixel_atoms(view.axes[1:-1])) > LOOPS
     return dense(builder, view, path) if many else view
 
 
 def dense(builder: Builder, view: View, path: Path) -> View:
-    """A copy in rows, in several runs if needed."""
+    """A copy in rows, sample by sample, in several runs if needed."""
     atoms = pixel_atoms(view.axes[:-1])
     outer, inner = atoms[:-LOOPS], atoms[-LOOPS:]
     if not outer or view.window is not None:
-        return builder.copied(view, path)
+        target = builder.target(view.shape)[0] if has_rows_first(view.shape) else None
+        return builder.copied(view, path, target)
     pieces = prod(atom.size for atom in outer)
     if pieces > MOST_PIECES:
         raise LoweringError(

@@ -246,6 +246,12 @@ class Expression:
         parts = tuple(tuple(term.scaled(power) for term in part) for part in self.parts)
         return replace(self, format=format, parts=parts, bias_frac=self.bias_frac - power)
 
+    def over_views(self, change: Callable[[View], View]) -> Expression:
+        """The expression over changed views, and with the shape that they then have."""
+        parts = tuple(tuple(term.over_views(change) for term in terms) for terms in self.parts)
+        pixels = parts[0][0].views()[0].shape[:-1]
+        return replace(self, parts=parts, shape=(*pixels, self.channels))
+
     def columns(self, chosen: slice, shape: tuple[int, ...]) -> Expression:
         """The expression for a slice of the channels."""
         (part,) = self.parts

@@ -10,10 +10,11 @@ from fixedpoint_nn.hardware.isa.port import Port
 
 
 def host_port(view: View, at: Placement) -> Port:
-    """The host port of a view, whose first axis is the batch."""
+    """The host port of a view, whose first axis is the batch; several samples are one value."""
     run, stride = blocks(view)
     root, offset = view.place
-    return Port(view.shape[1:], view.format, at.addresses[root] + offset, run, stride)
+    shape = view.shape if view.shape[0] > 1 else view.shape[1:]
+    return Port(shape, view.format, at.addresses[root] + offset, run, stride)
 
 
 def blocks(view: View) -> tuple[int, int]:

@@ -22,12 +22,16 @@ Path = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Target:
-    """The place of results: pixels are `stride` words apart, rows of pixels `row` words, if that is not 0."""
+    """The place of results: pixels are `stride` words apart, rows of pixels `row` words, if that is not 0.
+
+    With `rows_first` the first row of all samples' images stands before their second ones.
+    """
 
     buffer: Buffer
     offset: int
     stride: int
     row: int = 0
+    rows_first: bool = False
 
     @property
     def place(self) -> tuple[Buffer, int]:
@@ -243,14 +247,16 @@ def place_taps(atoms: list[Atom]) -> list[Atom]:
         (channel,) = plain or [ONE]
         return [channel, named.get("kx", ONE), named.get("ky", ONE)]
     loops = plain[::-1]
-    if len(loops) < 3 and loops and loops[-1].size > 256 and len(loops) > 1:
-        loops[-1:] = _split(loops[-1], 256)
+    if len(loops) == 1 and loops[0].size > 1 << 16:
+        loops = _split(loops[0], 1 << 16, 256)
+    elif len(loops) == 2 and loops[-1].size > 256:
+        loops[-1:] = _split(loops[-1], 256, 256)
     return [*loops, ONE, ONE, ONE][:3]
 
 
 def in_two_loops(count: int) -> bool:
     """Whether the two outer loops of a sum, of at most 256 iterations each, can cover `count` taps."""
-    return all(atom.size <= 256 for atom in _split(Atom(count, 1), 256))
+    return all(atom.size <= 256 for atom in _split(Atom(count, 1), 256, 256))
 
 
 def place_pixels(atoms: list[Atom]) -> list[Atom]:
@@ -260,13 +266,13 @@ def place_pixels(atoms: list[Atom]) -> list[Atom]:
         return [named.get("x", ONE), named.get("y", ONE)]
     loops = atoms[::-1]
     if len(loops) == 1 and loops[0].size > 4096:
-        loops = _split(loops[0], 4096)
+        loops = _split(loops[0], 4096, 4096)
     return [*loops, ONE, ONE][:2]
 
 
-def _split(atom: Atom, limit: int) -> list[Atom]:
-    """Two loops of at most `limit` iterations, the inner one first; the atom itself if it cannot be split."""
-    for inner in range(limit, 0, -1):
-        if atom.size % inner == 0 and atom.size // inner <= limit:
+def _split(atom: Atom, most: int, outer: int) -> list[Atom]:
+    """A loop of at most `most` iterations in one of at most `outer`; the atom itself if it cannot be split."""
+    for inner in range(most, 0, -1):
+        if atom.size % inner == 0 and atom.size // inner <= outer:
             return [Atom(inner, atom.stride), Atom(atom.size // inner, atom.stride * inner)]
     return [atom]

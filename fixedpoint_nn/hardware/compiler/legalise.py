@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
-from math import prod
 
 from fixedpoint_nn.hardware.compiler.aligned_table import AlignedTable, finer
+from fixedpoint_nn.hardware.compiler.by_sample import by_sample
 from fixedpoint_nn.hardware.compiler.computation import computation
 from fixedpoint_nn.hardware.compiler.constants import Constants
 from fixedpoint_nn.hardware.compiler.errors import in_layer
@@ -31,6 +31,7 @@ from fixedpoint_nn.hardware.compiler.ir import (
 )
 from fixedpoint_nn.hardware.compiler.kernel import Target
 from fixedpoint_nn.hardware.compiler.operand_layout import Operands
+from fixedpoint_nn.hardware.compiler.pieces import pieces
 from fixedpoint_nn.hardware.compiler.placing import Placing
 from fixedpoint_nn.hardware.compiler.strided_view import Buffer, View
 from fixedpoint_nn.numerics.table import Table
@@ -82,7 +83,12 @@ class _Legaliser:
                 self.items.append(item)
 
     def compute(self, item: Compute) -> None:
-        """Append the computation, after the copies that it needs."""
+        """Append the computation, after the copies that it needs; in several runs if one is too small for it."""
+        for sample in by_sample(item):
+            for piece in pieces(sample):
+                self._compute(piece)
+
+    def _compute(self, item: Compute) -> None:
         expression = Operands(self, item).arranged(item.expression)
         if item.declares:
             self.items.append(Declare(item.target.buffer, item.layer))
@@ -128,19 +134,17 @@ class _Legaliser:
                 self.placing.put(new.buffer, old.buffer, 0)
                 continue
             with in_layer(item.layer):
-                copies.append((item, self.computed(load(new.reshape((1, prod(new.shape)))), item, None)))
+                copies.append((item, self.computed(load(new.flat), item, None)))
         for item, copy in copies:
             with in_layer(item.layer):
-                self.computed(
-                    load(copy), item, Target(item.old.buffer, item.old.offset, prod(item.old.shape))
-                )
+                self.computed(load(copy), item, Target(item.old.buffer, item.old.offset, item.old.distance))
 
     def _can_be_in_place(self, item: WriteBack, states: Sequence[WriteBack]) -> bool:
         """Whether nothing reads the old state after the first write of the new one."""
         new, old = item.new, item.old
         if item.must_copy or not self.placing.is_movable(new) or new.buffer.constants is not None:
             return False
-        if any(other.new.buffer is old.buffer for other in states):
+        if any(other.new.buffer is old.buffer for other in states) or new.distance != old.distance:
             return False
         users = [(number, c) for number, one in enumerate(self.items) for c in computations([one])]
         writers = [number for number, c in users if c.target.buffer is new.buffer]

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from fixedpoint_nn.hardware.compiler.computation import new_target
+from fixedpoint_nn.hardware.compiler.computation import has_rows_first, new_target
 from fixedpoint_nn.hardware.compiler.constants import Constants
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.expression import Dot, Expression, Product, Scale, Term, load
@@ -19,7 +19,7 @@ from fixedpoint_nn.hardware.compiler.kernel import Target
 from fixedpoint_nn.hardware.compiler.kernel_selection import bound_of, is_broadcast, is_rows, pixel_atoms
 from fixedpoint_nn.hardware.compiler.pairing import apart, beside_state, spaced
 from fixedpoint_nn.hardware.compiler.placing import Placing
-from fixedpoint_nn.hardware.compiler.strided_view import Atom, Buffer, Register, View, merge
+from fixedpoint_nn.hardware.compiler.strided_view import Atom, Buffer, Register, View, dense_axes, merge
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numerics.qformat import QFormat
 
@@ -153,14 +153,22 @@ class Operands:
 
     def _in_step(self, products: list[Product]) -> list[Term]:
         """Products whose factors share one loop nest; factors with other pixel strides are copied."""
-        views = [view for product in products for view in (product.view, product.other)]
+        views = [view for product in products for view in product.views()]
         if len({tuple(pixel_atoms(view.axes[:-1])) for view in views}) == 1:
             return list(products)
 
-        return [
-            replace(product, view=self._copied(product.view), other=self._copied(product.other))
-            for product in products
-        ]
+        def copied(view: View) -> View:
+            return view if views.count(view) == 1 and self._is_like_a_copy(view) else self._copied(view)
+
+        return [product.over_views(copied) for product in products]
+
+    def _is_like_a_copy(self, view: View) -> bool:
+        """Whether the view can be placed as a copy can, and its pixels are as far apart."""
+        if not self._placing.is_free(view):
+            return False
+        first = has_rows_first(view.shape)
+        strides = new_target(self.item.name, view.shape, self.owner.lanes, rows_first=first)[1]
+        return pixel_atoms(view.axes[:-1]) == pixel_atoms(dense_axes(view.shape, strides)[:-1])
 
     def _registers(self, terms: Sequence[Term]) -> set[Register | None]:
         return {self._placing.register(term.view.buffer) for term in terms}

@@ -62,6 +62,11 @@ class CompiledNetwork:
     stages: Stages = field(repr=False, compare=False)
 
     @property
+    def batch(self) -> int:
+        """The number of samples that a run of the program computes."""
+        return self.program.nodes[self.program.inputs[0]].shape[0]
+
+    @property
     def kernels(self) -> list[Kernel]:
         """The runs of the program, in order."""
         return [item for item in self.items if isinstance(item, Kernel)]
@@ -78,17 +83,20 @@ def lower(
     words: int = 1,
     pack: int = 1,
     window: int = 0,
+    batch: int = 1,
 ) -> CompiledNetwork:
     """Compile a quantised network for samples of this shape and format; raises LoweringError.
 
     It runs on `engine`, if that is large enough, or on the smallest engine with `lanes` lanes that drains `drain` and
     reads `words` words per clock, with `pack` lanes sharing a multiplier. Its requantisers have multipliers of at most
     `multiplier` bits if the network benefits; 0 forbids them. With a `window` of that many rows, weights outside of
-    loops are streamed.
+    loops are streamed. A run of the program computes `batch` samples.
     """
+    if not isinstance(batch, int) or batch < 1:
+        raise LoweringError(f"A run computes 1 or more samples, not {batch!r}.")
     if len(getattr(net, "inputs", ("x",))) != 1:
         raise LoweringError(ONE_OF_EACH)
-    program = trace(net, shape, format)
+    program = trace(net, shape, format, batch)
     if engine is None:
         return packed(lower_program(program, lanes, drain, multiplier, words=words, window=window), pack)
     lowered = lower_program(

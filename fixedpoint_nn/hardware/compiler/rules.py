@@ -207,8 +207,13 @@ def reduce(scope: Scope, place: int, node: TracedNode) -> Value:
     if view.window is None and len(view.axes) - 1 not in over and not aligned:
         view = dense(scope.builder, view, scope.path(place))
     walked = tuple(atom for axis in over for atom in view.axes[axis])
-    kept = [() if axis in over else atoms for axis, atoms in enumerate(view.axes)]
-    channels_too = len(view.axes) - 1 in over
+    last = len(view.axes) - 1
+    channels_too = last in over
+    kept = [
+        () if axis in over else atoms
+        for axis, atoms in enumerate(view.axes)
+        if axis not in over or axis == last or node.attributes["keepdims"]
+    ]
     scale = _over(replace(view, axes=tuple(kept)), walked, view.format.frac_bits, largest)
     if not channels_too or node.attributes["keepdims"]:
         return Expression(node.shape, node.format, ((scale,),))
@@ -372,7 +377,7 @@ def argmax(scope: Scope, place: int, node: TracedNode) -> View:
         word = View(buffer, pixel, ((),), node.format)
         scope.builder.items.append(StoreArgmax(word, scope.path(place)))
     strides = np.cumprod([1, *node.shape[:0:-1]])[::-1].tolist()
-    return View(buffer, 0, dense_axes(node.shape, [0, *strides[1:]] if node.shape else []), node.format)
+    return View(buffer, 0, dense_axes(node.shape, strides if node.shape else []), node.format)
 
 
 def _over(view: View, over: tuple[Atom, ...], frac: int, maximum: bool) -> Scale:

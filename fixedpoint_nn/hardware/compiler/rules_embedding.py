@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -19,7 +20,8 @@ from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.traced.program import TracedNode
 
 AT_ONCE = 3  # tokens per iteration of a loop
-MAX_UNROLLED = 4  # tokens with a register each
+MAX_UNROLLED = 4  # tokens of a sample, with a register each
+MAX_COPIES = 64  # of all samples, without a loop
 
 
 def take(scope: Scope, place: int, node: TracedNode) -> View:
@@ -43,8 +45,12 @@ def take(scope: Scope, place: int, node: TracedNode) -> View:
     walk = merge([atom for axis in ids.axes for atom in axis])
     if len(walk) > 1:
         raise LoweringError("takes rows by ids that do not stand side by side; reshape them first")
-    if count <= MAX_UNROLLED:
-        _unrolled(scope, place, ids, home, target, count, table)
+    samples = ids.shape[0] if ids.axes else 1
+    each = count // samples
+    if each <= MAX_UNROLLED and count <= MAX_COPIES:
+        for sample in range(samples):
+            first = replace(target, offset=target.offset + sample * each * target.stride)
+            _unrolled(scope, place, ids.sample(sample), home, first, each, table)
     else:
         _in_a_loop(scope, place, ids, home, target, walk[0].stride, table)
     return View(target.buffer, target.offset, axes, table.format).reshape(node.shape)

@@ -38,16 +38,18 @@ def _turned(view: View, axes: tuple[int, ...]) -> View:
 
 
 def concat_along(scope: Scope, place: int, node: TracedNode, axis: int) -> View:
-    """Lower concat along another axis: the axis is moved first, so that each part is contiguous."""
+    """Lower concat along another axis: the axis is moved first, so that each part of a sample is contiguous."""
     order = (0, axis, *(other for other in range(1, len(node.shape)) if other != axis))
     shape = tuple(node.shape[other] for other in order)
     target, strides = scope.builder.target(shape)
     at = 0
     for i in node.inputs:
         view = _turned(scope.view(i), order)
-        part = load(walkable(scope.builder, view, scope.path(place)))
-        exact = replace(part, quantizer=_exact(node.format), format=node.format)
-        scope.builder.compute(exact, replace(target, offset=at), scope.path(place))
+        for sample in range(shape[0]):
+            part = load(walkable(scope.builder, view.sample(sample), scope.path(place)))
+            exact = replace(part, quantizer=_exact(node.format), format=node.format)
+            there = replace(target, offset=at + sample * strides[0])
+            scope.builder.compute(exact, there, scope.path(place))
         at += scope.program.nodes[i].shape[axis] * strides[1]
     whole = View(target.buffer, 0, dense_axes(shape, strides), node.format)
     return _turned(whole, tuple(order.index(other) for other in range(len(order))))

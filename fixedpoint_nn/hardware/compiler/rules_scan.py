@@ -5,12 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import prod
 
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.ir import Item, LoopItem, WriteBack
 from fixedpoint_nn.hardware.compiler.kernel import Target
-from fixedpoint_nn.hardware.compiler.scan_layout import Rows, size_of
+from fixedpoint_nn.hardware.compiler.scan_layout import Rows, samples_of, size_of
 from fixedpoint_nn.hardware.compiler.scope import Scope
 from fixedpoint_nn.hardware.compiler.strided_view import (
     Atom,
@@ -33,7 +32,7 @@ def scan(scope: Scope, place: int, node: TracedNode) -> list[View]:
     xs = scope.view(node.inputs[0])
     steps = xs.shape[1]
     rows = scope.rows.get(place)
-    loop = _Loop(scope, steps, rows)
+    loop = _Loop(scope, steps, rows, samples_of(body))
     inner = Scope(builder, body, scope.rules, (place,))
     arguments = [loop.sequence(xs, body)]
     if rows is not None:
@@ -53,7 +52,7 @@ def scan(scope: Scope, place: int, node: TracedNode) -> list[View]:
         results = inner.run(*arguments)
         there = inner.targets[y]
         if results[0].place != there.place or results[0].buffer.register is not there.buffer.register:
-            results[0] = builder.copied(results[0].reshape((1, prod(results[0].shape))), (), there)
+            results[0] = builder.copied(results[0].flat, (), there)
         finals = loop.close_states(body, inner, results[1:], starts)
     builder.registers(loop.counter, *loop.registers.values())
     builder.items.append(loop.closed(items))
@@ -71,13 +70,23 @@ def result(scope: Scope, place: int, node: TracedNode) -> View:
 class _Loop:
     """The registers, sequences and states of one loop."""
 
-    def __init__(self, scope: Scope, steps: int, rows: Rows | None) -> None:
+    def __init__(self, scope: Scope, steps: int, rows: Rows | None, samples: int) -> None:
         self.scope, self.steps, self.rows = scope, steps, rows
         self.builder = scope.builder
+        self.samples = samples
         self.registers: dict[int, Register] = {}
         if rows is not None:
             self.registers[rows.stride] = rows.register
         self.counter = Register()
+
+    def target(self, buffer: Buffer, size: int, distance: int) -> Target:
+        """The target of a value of `size` words in each sample, samples `distance` words apart."""
+        return Target(buffer, 0, distance if self.samples > 1 else size)
+
+    def view(self, buffer: Buffer, node: TracedNode, distance: int) -> View:
+        """The view of a value in `buffer`, samples `distance` words apart."""
+        axes = dense_axes((self.samples, size_of(node)), (distance, 1))
+        return View(buffer, 0, axes, node.format).reshape(node.shape)
 
     def register(self, stride: int) -> Register:
         return self.registers.setdefault(stride, Register(stride))
@@ -96,10 +105,8 @@ class _Loop:
             time = walk[0].stride if walk else self.rows.stride
             if xs.place != (self.rows.region, offset) or time != self.rows.stride:
                 target = Target(self.rows.region, offset, self.rows.stride)
-                self.builder.copied(xs.reshape((1, self.steps, words)), (), target)
-            return View(self._slot(offset, words), 0, dense_axes((1, words), (0, 1)), xs.format).reshape(
-                at.shape
-            )
+                self.builder.copied(xs.reshape((self.samples, self.steps, words)), (), target)
+            return self.view(self._slot(offset, words), body.nodes[x], self.rows.sample)
         time = walk[0].stride if walk else 0
         alias = Buffer("x", xs.buffer.words, parent=xs.buffer, offset=0, loop_register=self.register(time))
         return replace(at, buffer=alias)
@@ -108,15 +115,15 @@ class _Loop:
         """(view of a state before the step, target of the state after it, None if it is free)."""
         node = body.nodes[before]
         size = size_of(node)
-        axes = dense_axes((1, size), (0, 1))
         if self.rows is not None and before in self.rows.offsets:
             offset = self.rows.offsets[before]
-            target = Target(self._slot(offset + self.rows.stride, size), 0, size)
+            target = self.target(self._slot(offset + self.rows.stride, size), size, self.rows.sample)
             if after not in inner.targets and after not in body.inputs:
                 inner.targets[after] = target
-            return View(self._slot(offset, size), 0, axes, node.format).reshape(node.shape), target
-        buffer = self.builder.buffer("state", size)
-        return View(buffer, 0, axes, node.format).reshape(node.shape), None
+            return self.view(self._slot(offset, size), node, self.rows.sample), target
+        distance = self.builder.padded(size)
+        buffer = self.builder.buffer("state", distance * self.samples)
+        return self.view(buffer, node, distance), None
 
     def temporaries(self, body: Program, inner: Scope) -> None:
         """Compute other values of the row directly into it."""
@@ -124,18 +131,17 @@ class _Loop:
         for value, offset in self.rows.offsets.items():
             if value not in body.inputs:
                 size = size_of(body.nodes[value])
-                inner.targets[value] = Target(self._slot(offset, size), 0, size)
+                inner.targets[value] = self.target(self._slot(offset, size), size, self.rows.sample)
 
     def begin(self, initial: object, argument: View, scope: Scope, outer: int, name: str) -> None:
         """Append the initialisation of a state."""
         buffer, offset = argument.place
-        size = prod(argument.shape)
-        target = Target(buffer, offset, size)
-        if isinstance(initial, FixedArray) and initial.size == size:
+        target = Target(buffer, offset, argument.distance)
+        if isinstance(initial, FixedArray) and (initial.ints == initial.ints[:1]).all():
             self.builder.layer = name
             self.builder.fill(initial, target)
         else:
-            start = scope.view(outer).reshape((1, size))
+            start = scope.view(outer).flat
             self.builder.layer = name
             self.builder.copied(start, (), target)
 
@@ -143,8 +149,9 @@ class _Loop:
         """The target of the stacked outputs of all steps."""
         size = size_of(node)
         stride = self.builder.padded(size)
-        buffer = self.builder.buffer("outputs", stride * steps)
-        return Target(Buffer("output", stride, parent=buffer, loop_register=self.register(stride)), 0, size)
+        buffer = self.builder.buffer("outputs", stride * steps * self.samples)
+        output = Buffer("output", stride, parent=buffer, loop_register=self.register(stride))
+        return self.target(output, size, stride * steps)
 
     def close_states(
         self, body: Program, inner: Scope, views: Sequence[View], starts: Sequence[tuple[View, Target | None]]
@@ -155,7 +162,7 @@ class _Loop:
             before, after = body.inputs[1 + number], body.outputs[1 + number]
             if target is not None:
                 if view.place != target.place or view.buffer.register is not target.buffer.register:
-                    self.builder.copied(view.reshape((1, prod(view.shape))), (), target)
+                    self.builder.copied(view.flat, (), target)
                 assert self.rows is not None
                 offset = self.rows.offsets[before] + self.rows.stride * self.steps
                 final = View(self.rows.region, offset, argument.axes, argument.format)

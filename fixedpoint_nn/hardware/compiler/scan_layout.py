@@ -8,6 +8,9 @@ with the states beside it:
 
 and a register adds t * (row length) to addresses. The state is read last, because it is written last. A state that is
 not read together with x stays in one place.
+
+The rows of a batch follow one another, sample by sample: the last state of a sample is written into the first row of
+the next one, whose own state has been read by then. So all rows are equally far apart, as a host port needs them.
 """
 
 from __future__ import annotations
@@ -37,7 +40,13 @@ class Rows:
     region: Buffer
     register: Register
     stride: int
+    steps: int
     offsets: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def sample(self) -> int:
+        """The words from one sample's rows to the next one's."""
+        return self.stride * self.steps
 
 
 def _root(program: Program, place: int) -> int:
@@ -49,6 +58,11 @@ def _root(program: Program, place: int) -> int:
 def size_of(node: TracedNode) -> int:
     """The number of words of a sample of this value."""
     return prod(node.shape[1:])
+
+
+def samples_of(program: Program) -> int:
+    """The number of samples that a loop's body works on."""
+    return program.nodes[program.inputs[0]].shape[0]
 
 
 def _sums(body: Program) -> list[tuple[list[int], bool]]:
@@ -109,8 +123,9 @@ def plan_rows(
         offsets, end = _offsets(body, order, states, lanes)
         steps = program.nodes[node.inputs[0]].shape[1]
         stride = -(-end // lanes) * lanes
-        region = builder.buffer("rows", (steps + 1) * stride, used=(steps + 1) * stride)
-        rows = Rows(region, Register(stride, span=(steps - 1) * stride), stride, offsets)
+        words = (samples_of(body) * steps + 1) * stride
+        region = builder.buffer("rows", words, used=words)
+        rows = Rows(region, Register(stride, span=(steps - 1) * stride), stride, steps, offsets)
         plans[place] = rows
         x = body.inputs[0]
         source = node.inputs[0]

@@ -135,7 +135,7 @@ def input_view(scope: Scope, shape: Sequence[int], format: QFormat, place: int) 
     target = scope.targets.get(place)
     if target is not None:
         block = target.stride, scope.blocks[place]
-        axes = ((), (Atom(prod(shape) // block[1], block[0]), Atom(block[1], 1)))
+        axes = ((Atom(prod(shape) // block[1], block[0]), Atom(block[1], 1)),)
         return View(target.buffer, target.offset, axes, format).reshape(shape)
     scope.builder.layer = "input"
     target, strides = scope.builder.target(shape, scope.consumers.needs_rows(place))

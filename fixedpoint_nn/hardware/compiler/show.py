@@ -176,7 +176,7 @@ class Names:
         e = item.expression
         name = (e.quantizer.name if e.quantizer is not None else "") or item.name or "a copy"
         parts = [
-            f"compute {name}{list(e.shape[1:])} = {self._terms(e)}",
+            f"compute {name}{list(e.shape if e.shape[0] > 1 else e.shape[1:])} = {self._terms(e)}",
             "a multiplier for each channel" if e.multiplier is not None else "",
             *_conversions(e.relu_before, e.leak, e.quantizer, e.relu_after, e.table or item.noise),
             "search" if item.search else "",

@@ -2,9 +2,9 @@
 """The pass `stream`: runs with streamed weights, and splitting of runs that exceed the window.
 
 A run that reads each row once (a dense layer) can be of any length: its rows are released progressively. One that reads
-them repeatedly (a convolution, for every pixel) holds all of them, so it is split into runs of fewer tiles, of half of
-the window each if possible, while the other half is filled. A loop would need its weights again in every iteration, so
-they stay resident.
+them repeatedly (a convolution for every pixel, a dense layer for every sample of a batch) holds all of them, so it is
+split into runs of fewer tiles, of half of the window each if possible, while the other half is filled. A loop would
+need its weights again in every iteration, so they stay resident.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _parts(kernel: Kernel, window: int) -> Iterator[Kernel]:
         what = "" if whole else " of one tile of channels"
         raise LoweringError(
             f"Layer {kernel.name!r} does not fit the engine: it reads {needed} rows of weights{what} for every pixel "
-            f"again, and the window has {window}; a window of {needed} rows would fit."
+            f"or sample again, and the window has {window}; a window of {needed} rows would fit."
         )
     if whole:
         yield kernel

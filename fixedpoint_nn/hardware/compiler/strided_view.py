@@ -93,7 +93,7 @@ ALL_PADDING = Window(0, 0, 1, 1, 0, 0, lowest=False)  # every position is paddin
 
 @dataclass(frozen=True)
 class View:
-    """A value in a buffer, with the atoms of each axis; the batch axis has none."""
+    """A value in a buffer, with the atoms of each axis; the batch axis of a single sample has none."""
 
     buffer: Buffer
     offset: int
@@ -103,13 +103,27 @@ class View:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The length of each axis; the batch is 1."""
+        """The length of each axis."""
         return tuple(prod(atom.size for atom in axis) for axis in self.axes)
+
+    @property
+    def flat(self) -> View:
+        """The view with the words of a sample on one axis."""
+        return self.reshape((self.shape[0], prod(self.shape[1:])))
+
+    @property
+    def distance(self) -> int:
+        """The words from a sample to the next one; of a single sample its size."""
+        return self.axes[0][0].stride if self.axes[0] else prod(self.shape[1:])
 
     @property
     def place(self) -> tuple[Buffer, int]:
         """(root buffer, offset in it)."""
         return self.buffer.root, self.buffer.place + self.offset
+
+    def sample(self, number: int) -> View:
+        """The view of one sample; a view that has but one is that of all."""
+        return self.index(slice(number, number + 1)) if self.axes[0] else self
 
     def reshape(self, shape: Sequence[int]) -> View:
         """The view with another shape; raises if that is impossible without a copy."""
@@ -174,7 +188,7 @@ class View:
         y, x = (_only(merge(axis), "windows over") for axis in self.axes[1:3])
         label = (lambda name: name) if bounded else (lambda name: "")
         axes: list[Axis] = [
-            (),
+            self.axes[0],
             (Atom(rows, y.stride * stride[0], label("y")),),
             (Atom(columns, x.stride * stride[1], label("x")),),
             (Atom(kernel[0], y.stride, label("ky")), Atom(kernel[1], x.stride, label("kx"))),

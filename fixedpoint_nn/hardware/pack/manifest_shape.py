@@ -89,6 +89,7 @@ MANIFEST = JsonObject(
     },
     {
         "weights": HASH,
+        "batch": JsonInteger(2, MOST_WORDS),
         "utilisation": JsonNumber(),
         "weight_memory": JsonObject({"clocks": JsonInteger(1), "latency": JsonInteger(1)}),
         "stalls": JsonList(JsonInteger()),
@@ -113,6 +114,13 @@ def demand_manifest(about: Mapping[str, Any]) -> None:
             raise ShapeError(
                 f"the engine has {'a' if streamed else 'no'} weight_window, and {name!r} is "
                 f"{'missing' if streamed else 'stated'}"
+            )
+    batch = about.get("batch")
+    for name in ("input", "output"):
+        if batch is not None and about[name]["shape"][:1] != [batch]:
+            raise ShapeError(
+                f"a run computes {batch} samples, and {name} has the shape {about[name]['shape']}, which does not "
+                "begin with that"
             )
     for name in ("cycles", "mac_cycles", "origins", *(["stalls"] if streamed else [])):
         if len(about[name]) != about["vectors"]:

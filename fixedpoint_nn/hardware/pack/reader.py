@@ -64,6 +64,11 @@ class Pack:
         return [int(cycles) for cycles in self.manifest["cycles"]]
 
     @property
+    def batch(self) -> int:
+        """The samples of each vector, which one run of the program computes."""
+        return int(self.manifest.get("batch", 1))
+
+    @property
     def memory(self) -> WeightMemory | None:
         """The memory of streamed weights, if any."""
         about = self.manifest.get("weight_memory")

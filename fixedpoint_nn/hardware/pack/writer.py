@@ -34,7 +34,7 @@ class PackContents:
     images: Images
     input: Port
     output: Port
-    vectors: Ints  # (vectors, *shape of a sample)
+    vectors: Ints  # (vectors, *shape of a sample), of a batch (vectors, batch, *shape of a sample)
     expected: Ints
     origins: Sequence[str]
     cycles: Sequence[int]
@@ -47,6 +47,7 @@ class PackContents:
     memory: WeightMemory | None = None  # of streamed weights, and the stalls for them
     stalls: Sequence[int] = ()
     weights: str | None = None  # the hash of the float network, if known
+    batch: int = 1  # samples of a vector
 
     def words(self) -> dict[str, tuple[int, list[int], list[int]]]:
         """For each kind of file (bits of a word, words as bit patterns, shape)."""
@@ -95,6 +96,7 @@ class PackContents:
             "engine": manifest.describe_engine(self.config),
             "input": manifest.describe_port(self.input),
             "output": manifest.describe_port(self.output),
+            **({} if self.batch == 1 else {"batch": self.batch}),
             "vectors": len(self.vectors),
             "origins": list(self.origins),
             "seed": self.seed,

@@ -13,6 +13,7 @@ from fixedpoint_nn.files import scratch
 from fixedpoint_nn.hardware.compiler.pipeline import MULTIPLIER_BITS, CompiledNetwork, lower
 from fixedpoint_nn.hardware.isa.weight_window import WeightMemory
 from fixedpoint_nn.hardware.sim.run import Job, SimulationOutcome, simulate, write_images
+from fixedpoint_nn.hardware.vectors.whole_runs import whole_runs
 from fixedpoint_nn.network.one_port import OnePort, one_port, several, shapes_of
 from fixedpoint_nn.network.quantized import Quantized, fixed_samples
 from fixedpoint_nn.numbers.fixed.array import FixedArray
@@ -22,7 +23,8 @@ class RtlModel:
     """A quantised network on the Verilog engine in a simulator, "iverilog" or "verilator"; called with a batch.
 
     The engine is chosen as by `emit`. With a `weight_window` of that many rows, weights are streamed from
-    `weight_memory`: at its fixed rate, or, if it is an integer, after random pauses with that seed.
+    `weight_memory`: at its fixed rate, or, if it is an integer, after random pauses with that seed. A run computes
+    `batch` samples; the last run is filled up with the first ones.
 
     >>> np.array_equal(RtlModel(fixed)(x).ints, fixed(x).ints)  # doctest: +SKIP
     True
@@ -40,6 +42,7 @@ class RtlModel:
         pack: int = 1,
         weight_window: int = 0,
         weight_memory: WeightMemory | int | None = None,
+        batch: int = 1,
     ) -> None:
         if not isinstance(fixed, Quantized):
             raise TypeError(
@@ -53,6 +56,7 @@ class RtlModel:
         self.pack = pack
         self.weight_window = weight_window
         self.weight_memory = weight_memory
+        self.batch = batch
         self.simulator = simulator
         self.progress = progress
         self.outcome = SimulationOutcome()
@@ -73,6 +77,7 @@ class RtlModel:
             words=self.words,
             pack=self.pack,
             window=self.weight_window,
+            batch=self.batch,
         )
         return lowered, port
 
@@ -91,11 +96,13 @@ class RtlModel:
         return port.apart(self._run(lowered, port.row(xs)))
 
     def _run(self, lowered: CompiledNetwork, samples: FixedArray) -> FixedArray:
+        whole = whole_runs(samples, self.batch)
         with scratch.folder() as folder:
             images = write_images(folder, lowered.config, lowered.images)
             job = Job(lowered.config, images, lowered.input, lowered.output, self.simulator)
             job = replace(job, memory=self.weight_memory)
             label = self.simulator if self.progress else ""
-            self.outcome = simulate(job, samples.ints.reshape(len(samples), -1), label)
+            self.outcome = simulate(job, whole.ints.reshape(len(whole) // self.batch, -1), label)
         ints = self.outcome.ints(lowered.config.activation_width)
-        return FixedArray.from_ints(ints.reshape(len(samples), *lowered.output.shape), lowered.output.format)
+        shape = lowered.output.shape if self.batch == 1 else lowered.output.shape[1:]
+        return FixedArray.from_ints(ints.reshape(-1, *shape)[: len(samples)], lowered.output.format)

@@ -12,7 +12,7 @@ from fixedpoint_nn.hardware.isa.schedule import Schedule, mac_steps
 
 @dataclass(frozen=True)
 class Activity:
-    """Counts over all runs of one sample; the single words of Load and Store do not count."""
+    """Counts over all runs of one execution; the single words of Load and Store do not count."""
 
     multiply_accumulates: int  # steps times lanes, idle lanes included
     weight_rows: int  # rows read, of one weight per lane

@@ -91,7 +91,7 @@ class Traced:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape, for a batch of one."""
+        """The shape, for the batch of the trace."""
         return self.zeros_of.shape
 
     @property
@@ -192,7 +192,7 @@ class Traced:
 
     def reshape(self, *shape: int) -> Traced:
         """Record a reshape, for a batch of any size."""
-        if shape[:1] == (1,) == self.shape[:1] and -1 not in shape:
+        if shape[:1] == self.shape[:1] and -1 not in shape:
             shape = (-1, *shape[1:])  # for batches of any size
         return self._record("reshape", self, shape=shape)
 
@@ -292,10 +292,10 @@ def _zeros(shape: tuple[int, ...], format: QFormat) -> FixedArray:
     return FixedArray.from_ints(np.zeros(shape, np.int64), format)
 
 
-def trace(net: Callable[..., Any], shape: tuple[int, ...], format: QFormat) -> Program:
-    """The program of a quantised network, for samples of this shape (without the batch axis) and format."""
+def trace(net: Callable[..., Any], shape: tuple[int, ...], format: QFormat, batch: int = 1) -> Program:
+    """The program of a quantised network, for `batch` samples of this shape (without the batch axis) and format."""
     program = Program()
-    result = net(Traced.argument(program, (1, *shape), format))
+    result = net(Traced.argument(program, (batch, *shape), format))
     results = result if isinstance(result, tuple) else (result,)
     for one in results:
         if not isinstance(one, Traced):

@@ -14,7 +14,7 @@ from fixedpoint_nn.hardware.compiler.broadcasting import (
     repeated,
 )
 from fixedpoint_nn.hardware.compiler.builder import Builder
-from fixedpoint_nn.hardware.compiler.computation import computation, new_target, padded
+from fixedpoint_nn.hardware.compiler.computation import computation, has_rows_first, new_target, padded
 from fixedpoint_nn.hardware.compiler.constants import Constants
 from fixedpoint_nn.hardware.compiler.expression import Scale, load
 from fixedpoint_nn.hardware.compiler.ir import Compute, Declare
@@ -42,11 +42,13 @@ def test_rows_are_whole() -> None:
 @pytest.mark.parametrize(
     ("shape", "words", "stride", "strides"),
     [
-        ((1, 5), 8, 5, (0, 1)),
-        ((1, 1, 5), 8, 5, (0, 5, 1)),
-        ((1, 2, 5), 16, 8, (0, 8, 1)),
-        ((1, 3, 2, 5), 48, 8, (0, 16, 8, 1)),
-        ((1, 3, 2, 4), 24, 4, (0, 8, 4, 1)),
+        ((1, 5), 8, 5, (5, 1)),
+        ((1, 1, 5), 8, 5, (5, 5, 1)),
+        ((1, 2, 5), 16, 8, (16, 8, 1)),
+        ((1, 3, 2, 5), 48, 8, (48, 16, 8, 1)),
+        ((1, 3, 2, 4), 24, 4, (24, 8, 4, 1)),
+        ((3, 5), 24, 8, (8, 1)),
+        ((2, 3, 2, 5), 96, 8, (48, 16, 8, 1)),
     ],
 )
 def test_each_pixel_of_a_result_begins_a_row(
@@ -57,9 +59,19 @@ def test_each_pixel_of_a_result_begins_a_row(
     assert found == strides
 
 
+def test_images_of_fewer_rows_than_samples_stand_row_by_row() -> None:
+    assert [has_rows_first(shape) for shape in ((2, 1, 5, 3), (2, 2, 5, 3), (9, 5, 3))] == [
+        True,
+        False,
+        False,
+    ]
+    target, strides = new_target("y", (4, 3, 2, 5), 4, rows_first=True)
+    assert (target.buffer.words, target.stride, strides) == (192, 8, (16, 64, 8, 1))
+
+
 def test_a_result_without_rows_has_no_gaps() -> None:
     target, strides = new_target("y", (1, 3, 2, 5), 4, in_rows=False)
-    assert (target.buffer.words, target.stride, strides) == (32, 5, (0, 10, 5, 1))
+    assert (target.buffer.words, target.stride, strides) == (32, 5, (30, 10, 5, 1))
 
 
 def test_a_result_of_no_words_has_one_all_the_same() -> None:
@@ -127,10 +139,10 @@ def test_the_constants_of_a_builder_are_for_its_lanes_and_its_buffers_are_declar
     buffer, register = builder.buffer("y", 5, keep=True), Register(8)
     builder.registers(register)
     target, strides = builder.target((1, 2, 5), in_rows=False)
-    assert (buffer.words, buffer.keep, strides) == (8, True, (0, 5, 1))
+    assert (buffer.words, buffer.keep, strides) == (8, True, (10, 5, 1))
     declared = [(item.value, item.layer) for item in builder.items if isinstance(item, Declare)]
     assert declared == [(buffer, "fc1"), (register, "fc1"), (target.buffer, "fc1")]
-    assert builder.target((1, 2, 5))[1] == (0, 8, 1)
+    assert builder.target((1, 2, 5))[1] == (16, 8, 1)
     assert builder.constant(fixed(1, 2, 3)).buffer.words == 8
 
 

@@ -59,8 +59,26 @@ def test_a_long_outer_loop_of_taps_is_two(size: int, split: tuple[int, int] | No
     if split is not None:
         expected = [inner, Atom(split[0], 8), Atom(split[1], 8 * split[0])]
     assert place_taps([outer, inner]) == expected
-    assert place_taps([outer]) == [outer, ONE, ONE]
+    if size <= 65536:
+        assert place_taps([outer]) == [outer, ONE, ONE]
     assert place_taps([outer, inner, Atom(2, 0)]) == [Atom(2, 0), inner, outer]
+
+
+@pytest.mark.parametrize(
+    ("size", "split"),
+    [
+        (65536, None),
+        (65537, None),
+        (65538, (32769, 2)),
+        (65792, (32896, 2)),
+        (1 << 24, (1 << 16, 256)),
+        (1 << 25, None),
+    ],
+)
+def test_more_taps_than_one_loop_counts_are_two(size: int, split: tuple[int, int] | None) -> None:
+    taps = Atom(size, 3)
+    loops = [taps, ONE] if split is None else [Atom(split[0], 3), Atom(split[1], 3 * split[0])]
+    assert place_taps([taps]) == [*loops, ONE]
 
 
 @pytest.mark.parametrize(

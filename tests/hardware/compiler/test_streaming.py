@@ -85,7 +85,7 @@ def test_parts_do_not_wait_for_each_other() -> None:
 def test_a_tile_that_does_not_fit_is_refused_with_the_rows_that_it_needs() -> None:
     sentence = (
         "Layer 'only' does not fit the engine: it reads 18 rows of weights of one tile of channels for every pixel "
-        "again, and the window has 17; a window of 18 rows would fit."
+        "or sample again, and the window has 17; a window of 18 rows would fit."
     )
     with pytest.raises(LoweringError) as refusal:
         lower(replace(conv(3, 2, 18), out=replace(OUT, name="only")), (5, 6, 2), Q(4, 4), 4, window=17)
