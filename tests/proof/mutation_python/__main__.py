@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -38,6 +39,9 @@ def main() -> int:
     parser.add_argument("rooms", nargs="*", metavar="ROOM", help=f"{', '.join(ROOMS)}; all if none is named")
     parser.add_argument("--module", action="append", default=[], help="only this file, such as rounding.py")
     parser.add_argument("--match", default="", help="only mutants whose name holds this text, such as ldexp")
+    parser.add_argument(
+        "--since", metavar="COMMIT", help="only mutants that the code of this commit did not have"
+    )
     parser.add_argument("--sample", type=int, help="only so many mutants of each room, drawn at random")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--budget", type=float, default=BUDGET, help="seconds of tests for each mutant")
@@ -60,7 +64,10 @@ def main() -> int:
         if not arguments.module or path.name in arguments.module
     ]
     every = [(path, mutant) for path in chosen for mutant in mutants(_name(path), path.read_text())]
-    found = [(path, mutant) for path, mutant in every if arguments.match in mutant.name]
+    old = _names_at(arguments.since, chosen) if arguments.since else frozenset()
+    found = [
+        (path, mutant) for path, mutant in every if arguments.match in mutant.name and mutant.name not in old
+    ]
     if arguments.sample is not None:
         found = _drawn(found, arguments.sample, arguments.seed)
     print(f"{len(found)} of {len(every)} mutants of {len(chosen)} modules", flush=True)
@@ -76,6 +83,16 @@ def _drawn(found: Found, count: int, seed: int) -> list[tuple[Path, Mutant]]:
     for path, mutant in found:
         rooms.setdefault(_room(mutant), []).append((path, mutant))
     return [pair for of in rooms.values() for pair in random.Random(seed).sample(of, len(of))[:count]]
+
+
+def _names_at(commit: str, files: Sequence[Path]) -> frozenset[str]:
+    """The names of the mutants that these files had in a commit."""
+    names: set[str] = set()
+    for path in files:
+        shown = ["git", "show", f"{commit}:{path.relative_to(ROOT).as_posix()}"]
+        source = subprocess.run(shown, cwd=ROOT, capture_output=True, text=True, check=False).stdout
+        names.update(mutant.name for mutant in mutants(_name(path), source))
+    return frozenset(names)
 
 
 def _room(mutant: Mutant) -> str:
