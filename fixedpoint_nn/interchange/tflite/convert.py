@@ -19,7 +19,7 @@ from fixedpoint_nn.interchange.tflite.floats import Unsupported, float_network, 
 from fixedpoint_nn.interchange.tflite.model import TfliteModel, TfliteOperator, TfliteTensor
 from fixedpoint_nn.interchange.tflite.operators import OPERATORS
 from fixedpoint_nn.interchange.tflite.states import without_variables
-from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep, TfliteValue, checked
+from fixedpoint_nn.interchange.tflite.step import TYPES, Made, TfliteStep, TfliteValue, checked
 from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from fixedpoint_nn.layers.activation import Argmax
 from fixedpoint_nn.layers.graph import Graph, Node
@@ -157,7 +157,7 @@ class TfliteConversion:
     @staticmethod
     def _checked(what: str, tensor: TfliteTensor) -> TfliteTensor:
         try:
-            return checked(tensor, ("int8", "int16", "uint8"))
+            return checked(tensor)
         except Unsuited as reason:
             raise UnsupportedModel(f"the model's {what} {reason}") from None
 
@@ -209,7 +209,7 @@ class TfliteConversion:
         for place in operator.outputs:
             if place != -1 and place not in self.values:
                 tensor = self.model.tensors[place]
-                if tensor.dtype in ("int8", "int16") and abs(tensor.zero) < 1 << 15:
+                if tensor.dtype in TYPES and tensor.scales and abs(tensor.zero) < 1 << 15:
                     self.values[place] = TfliteValue("", tensor, *tensor.centred)
 
     def _add(self, name: str, layer: Any, takes: tuple[TfliteValue, ...]) -> None:

@@ -67,18 +67,7 @@ def _floats(path: Path, model: TfliteModel, xs: Sequence[Array]) -> Iterator[tup
 
 def _interpreted(path: Path, xs: Sequence[Array], places: list[int], stateful: bool) -> dict[int, Array]:
     """The interpreter's tensors; with `stateful` its variables stay from one sample to the next."""
-    try:
-        from ai_edge_litert.interpreter import Interpreter, OpResolverType
-    except ImportError:
-        raise ImportError(
-            "comparing takes the package 'ai-edge-litert': pip install 'fixedpoint_nn[tflite]'"
-        ) from None
-    interpreter = Interpreter(
-        model_content=path.read_bytes(),
-        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
-        experimental_preserve_all_tensors=True,
-        num_threads=1,
-    )
+    interpreter = interpreter_of(path.read_bytes())
     interpreter.allocate_tensors()
     entries = interpreter.get_input_details()
     given = []
@@ -99,3 +88,28 @@ def _interpreted(path: Path, xs: Sequence[Array], places: list[int], stateful: b
         for place, found in rows.items():
             found.append(interpreter.get_tensor(place))
     return {place: np.concatenate(found) for place, found in rows.items()}
+
+
+def interpreter_of(blob: bytes) -> Any:
+    """The interpreter with reference kernels; with the usual ones if an operator, such as ELU, has no other."""
+    try:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+    except ImportError:
+        raise ImportError(
+            "comparing takes the package 'ai-edge-litert': pip install 'fixedpoint_nn[tflite]'"
+        ) from None
+
+    def made(kernels: Any) -> Any:
+        return Interpreter(
+            model_content=blob,
+            experimental_op_resolver_type=kernels,
+            experimental_preserve_all_tensors=True,
+            num_threads=1,
+        )
+
+    try:
+        return made(OpResolverType.BUILTIN_REF)
+    except ValueError as error:
+        if "Didn't find op" not in str(error):
+            raise
+        return made(OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
