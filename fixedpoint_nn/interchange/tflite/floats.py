@@ -141,8 +141,8 @@ def _identity(part: str, source: str, name: str) -> OnnxOperation:
 def _floats(step: FloatStep) -> Array:
     """The floats of a constant: of 16 bits, or codes with a scale."""
     tensor = step.tensor(0)
-    if tensor.data is None or tensor.sparse:
-        raise Unsuited(f"has the input {tensor.name!r}, which is sparse or computed")
+    if tensor.data is None:
+        raise Unsuited(f"has the input {tensor.name!r}, which is computed")
     if tensor.data.dtype.kind == "f":
         return tensor.data.astype(np.float32)
     if len(tensor.scales) not in (1, tensor.shape[tensor.axis] if tensor.shape else 1):

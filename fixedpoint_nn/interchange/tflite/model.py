@@ -25,7 +25,6 @@ class TfliteTensor:
     axis: int
     data: Array | None
     variable: bool
-    sparse: bool
 
     @property
     def scale(self) -> float:

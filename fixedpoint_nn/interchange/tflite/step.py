@@ -110,9 +110,10 @@ class TfliteStep(OperatorTensors):
         tensor = self.tensor(place)
         if tensor.dtype not in CONSTANTS:
             raise Unsuited(f"has the input {tensor.name!r} of {tensor.dtype}, which is not supported")
-        if tensor.data is None or tensor.sparse:
-            kind = "sparse" if tensor.sparse else "computed while the model runs"
-            raise Unsuited(f"has the input {tensor.name!r}, which is {kind}, and a dense constant is needed")
+        if tensor.data is None:
+            raise Unsuited(
+                f"has the input {tensor.name!r}, which is computed while the model runs, and a constant is needed"
+            )
         return tensor
 
     def output(self) -> TfliteTensor:
