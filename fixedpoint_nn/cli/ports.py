@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,26 +19,53 @@ from fixedpoint_nn.numerics.arrays import Array
 
 @dataclass(frozen=True)
 class About:
-    """What an ONNX file leaves open: sizes, which the samples say, and inputs that are constants."""
+    """What a file leaves open: sizes, which the samples say, constant inputs, and whether its softmax stays."""
 
     shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
     constants: Mapping[str, float] = field(default_factory=dict)
+    softmax: bool = True
 
     @property
     def given(self) -> dict[str, Any]:
-        """The options of `from_onnx`."""
+        """The options of `from_onnx` that every reader of this file takes."""
         return {"shapes": self.shapes or None, "constants": self.constants or None}
 
 
-def about(path: str, data: Path | None, constants: Mapping[str, float]) -> About:
+def add_constants(parser: argparse.ArgumentParser) -> None:
+    """Add --constant."""
+    parser.add_argument(
+        "--constant",
+        action="append",
+        default=[],
+        metavar="NAME=X",
+        help="the number at which an input of an .onnx file is fixed, such as a sampling rate",
+    )
+
+
+def constants_of(arguments: argparse.Namespace) -> dict[str, float]:
+    """The inputs and numbers of every --constant."""
+    return dict(map(_constant, getattr(arguments, "constant", [])))
+
+
+def _constant(text: str) -> tuple[str, float]:
+    name, _, number = text.rpartition("=")
+    try:
+        return name, float(number)
+    except ValueError:
+        raise CommandError(f"--constant {text!r} is not like sr=16000") from None
+
+
+def about(path: str, data: Path | None, constants: Mapping[str, float], softmax: bool = True) -> About:
     """What the samples and the command line say about a file."""
+    if constants and kind_of(path) != "onnx":
+        raise CommandError(f"{path} has no inputs that can be fixed; --constant is for .onnx files")
     if data is None or kind_of(path) != "onnx":
-        return About({}, constants)
+        return About({}, constants, softmax)
     from fixedpoint_nn.interchange.onnx.file import read
     from fixedpoint_nn.interchange.onnx.open_sizes import shapes_of
 
     samples = {name: array.shape for name, array in samples_file.arrays_of(data).items()}
-    return About(shapes_of(read(path), samples, constants), constants)
+    return About(shapes_of(read(path), samples, constants), constants, softmax)
 
 
 def input_names(path: str, net: Any, about: About) -> tuple[str, ...]:

@@ -109,6 +109,7 @@ def add_arguments(parser: argparse.ArgumentParser, metric: bool = False) -> None
         metavar="FILE",
         help="samples of your own: an .npz file with x (samples, ...) and y (labels or targets)",
     )
+    ports.add_constants(parser)
     if metric:
         add_metric(parser)
 
@@ -132,13 +133,16 @@ def resolve(
     quantised: bool = False,
     several: bool = False,
     constants: Mapping[str, float] | None = None,
+    softmax: bool = True,
 ) -> NetworkTarget:
     """The network of a name or file, with the samples in `data`, if given.
 
     A quantised network raises CommandError unless `quantised`, and samples of several inputs unless `several`.
     """
     is_file = text not in zoo.names() and Path(text).is_file()
-    about = ports.about(text, data, constants or {}) if is_file else ports.About()
+    if constants and not is_file:
+        raise CommandError(f"{text} has no inputs that can be fixed; --constant is for .onnx files")
+    about = ports.about(text, data, constants or {}, softmax) if is_file else ports.About()
     net, name, metadata = _loaded(text, about)
     if isinstance(net, Quantized) and not quantised:
         raise CommandError(f"{text} is quantised already; give the float network that it was made from")
@@ -158,7 +162,9 @@ def from_arguments(
     arguments: argparse.Namespace, quantised: bool = False, several: bool = False
 ) -> NetworkTarget:
     """The target in a command's arguments."""
-    return resolve(arguments.network, arguments.data, chosen_metric(arguments), quantised, several)
+    constants, softmax = ports.constants_of(arguments), not getattr(arguments, "without_softmax", False)
+    metric = chosen_metric(arguments)
+    return resolve(arguments.network, arguments.data, metric, quantised, several, constants, softmax)
 
 
 def chosen_metric(arguments: argparse.Namespace) -> Metric | None:
@@ -179,6 +185,10 @@ def again(arguments: argparse.Namespace) -> list[object]:
     for option in ("data", "metric"):
         value = getattr(arguments, option, None)
         given += [f"--{option}", value] if value is not None else []
+    for text in getattr(arguments, "constant", []):
+        given += ["--constant", text]
+    if getattr(arguments, "without_softmax", False):
+        given.append("--without-softmax")
     return given + (["--lower-is-better"] if getattr(arguments, "lower_is_better", False) else [])
 
 
@@ -194,7 +204,8 @@ def _loaded(text: str, about: ports.About) -> tuple[Any, str, dict[str, Any]]:
     if path.is_dir():
         raise CommandError(f"{text} is a folder; give a network of the zoo or a file of one ({LIST})")
     if kind_of(path) != "safetensors":
-        return load_model(path, **about.given), path.stem, {"data": text}  # not of a data set of the zoo
+        net = load_model(path, softmax=about.softmax, **about.given)
+        return net, path.stem, {"data": text}  # not of a data set of the zoo
     net, metadata = serialization.load(path), serialization.load_metadata(path)
     name = path.stem if "data" in metadata else metadata.get("network") or path.stem
     return net, str(name), metadata

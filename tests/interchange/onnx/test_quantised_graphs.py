@@ -12,7 +12,7 @@ import pytest
 from fixedpoint_nn import RtlModel, from_onnx
 from fixedpoint_nn.interchange.comparison import compare
 from fixedpoint_nn.interchange.unsupported import UnsupportedModel
-from tests.interchange.onnx.models import model, node
+from tests.interchange.onnx.models import INT64, model, node
 
 RNG = np.random.default_rng(12)
 INT8 = np.int8
@@ -109,6 +109,53 @@ def test_values_are_repeated_and_spread(tmp_path: Path) -> None:
     file.add("Expand", f"{file.last} {file.constant(np.array([1, 3, 4]))}", -5)
     file.add("Tile", f"{file.last} {file.constant(np.array([1, 1, 2]))}", -5)
     check(file, tmp_path / "m.onnx")
+
+
+def token_file(path: Path, table: Any, nodes: list[Any], constants: dict[str, Any]) -> Path:
+    """Whole numbers choose rows of a dequantised table, which is rounded again; then come more nodes, from d to y."""
+    known = {"table": table, "s": np.float32(2.0**-4), "z": INT8(3), **constants}
+    first = [
+        node("DequantizeLinear", "table s z", "real"),
+        node("Gather", "real ids", "row"),
+        node("QuantizeLinear", "row s z", "q"),
+        node("DequantizeLinear", "q s z", "d"),
+    ]
+    path.write_bytes(model([*first, *nodes], {"ids": ["n", 6]}, ["y"], known, kinds={"ids": INT64}))
+    return path
+
+
+def test_ids_choose_rows_of_a_table(tmp_path: Path) -> None:
+    table = RNG.integers(-90, 90, (20, 4)).astype(INT8)
+    positions = RNG.integers(-90, 90, (6, 4)).astype(INT8)
+    nodes = [
+        node("DequantizeLinear", "positions s z", "place"),
+        node("Add", "d place", "sum"),
+        node("QuantizeLinear", "sum t z", "yq"),
+        node("DequantizeLinear", "yq t z", "y"),
+    ]
+    path = token_file(tmp_path / "m.onnx", table, nodes, {"positions": positions, "t": np.float32(0.125)})
+    ids = RNG.integers(0, 20, (9, 6))
+    compared = compare(path, ids)
+    assert compared.equal and compared.exact, str(compared)
+    found = from_onnx(path)
+    assert np.array_equal(RtlModel(found)(ids[:2]).ints, found(ids[:2]).ints)
+
+
+def test_what_ids_cannot_choose_is_refused(tmp_path: Path) -> None:
+    table = RNG.integers(-90, 90, (20, 4)).astype(INT8)
+    path = token_file(tmp_path / "m.onnx", table, [node("Gather", "d ids", "y", name="twice")], {})
+    with pytest.raises(UnsupportedModel, match=r"'twice' \(Gather\)"):
+        from_onnx(path)
+
+
+def test_a_last_logsoftmax_is_left_out(tmp_path: Path) -> None:
+    file = File((5,))
+    file.add("LogSoftmax", file.last)
+    path = file.write(tmp_path / "m.onnx")
+    with pytest.raises(UnsupportedModel, match=r"or, at the end, leave it out: softmax=False"):
+        from_onnx(path)
+    x = file.samples()
+    assert np.array_equal(from_onnx(path, softmax=False)(x).ints, np.clip(np.rint(x * 32) + 3, -128, 127))
 
 
 @pytest.mark.parametrize("op", ["Tanh", "Exp", "Erf"])

@@ -96,11 +96,19 @@ def _of_each_place(step: IntegerStep, v: OnnxValue, array: Any) -> Any:
     ints, scales = beside(parts[0], v), np.unique(parts[1])
     if ints.ndim < 2 or len(scales) != 1 or not np.isfinite(scales).all():
         return array
+    return repeated(step, v, ints, Reals(*ends(ints), (Times((float(scales[0]),)),), zero=0))
+
+
+def repeated(step: IntegerStep, v: OnnxValue, ints: Any, kind: Any) -> OnnxValue:
+    """Constant integers, which broadcast to a sample of v, as a value of every sample."""
     spread = fixed_constant(np.broadcast_to(ints, v.sample))
     node = step.builder.add(f"{step.name}_constant", layers.Repeated(spread), v.node)
-    low, high = int(ints.min()), int(ints.max())
-    kind: Any = Reals(low, high, (Times((float(scales[0]),)),), zero=0)
     return replace(v, node=node, kind=kind, flat=None)
+
+
+def ends(ints: Any) -> tuple[int, int]:
+    """(lowest, highest) of these integers."""
+    return int(ints.min()), int(ints.max())
 
 
 @operator("Add")
