@@ -169,6 +169,24 @@ def test_a_function_of_codes_may_be_the_output(op: str, tmp_path: Path) -> None:
     assert np.array_equal(RtlModel(found)(x[:2]).ints, found(x[:2]).ints)
 
 
+def test_a_value_whose_shape_is_taken_is_rounded_before_it_is_moved(tmp_path: Path) -> None:
+    """As torch.nn.MultiheadAttention behind a normalisation is exported."""
+    file = File((3, 4))
+    gain, bias = (file.constant(RNG.normal(size=4).astype(np.float32)) for _ in range(2))
+    file.add("LayerNormalization", f"{file.last} {gain} {bias}", axis=-1)
+    file.add("Transpose", file.last, perm=[1, 0, 2])
+    moved = file.last
+    file.rounded(-4)
+    file.nodes += [
+        node("Shape", moved, "all"),
+        node("Gather", f"all {file.constant(np.array([0, 2]))}", "sizes"),
+        node("Concat", f"{file.constant(np.array([-1]))} sizes", "wanted", axis=0),
+    ]
+    file.add("Transpose", file.last, perm=[1, 0, 2])
+    file.add("Reshape", f"{file.last} wanted", -4)
+    check(file, tmp_path / "m.onnx")
+
+
 def test_constants_of_infinity_are_refused(tmp_path: Path) -> None:
     file = File((2, 2))
     file.add(
