@@ -294,7 +294,7 @@ class IntegerConversion(OnnxConversion):
             raise Refused(self._unknown(operation))
         if operation.op == "Gather" and chooses(operands):
             step = IntegerStep(operation, operands, self.builder, self.model.opset, self.free)
-            self.rows = max(self.rows, np.shape(operands[0])[0])
+            self.rows = max(self.rows, len(np.asarray(operands[0])))
             return [rows(step)]
         if operation.op in QUANTISERS and values[0].kind == "float" and values[0] is operands[0]:
             return [self._entry(operation, operands)]
