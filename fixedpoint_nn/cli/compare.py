@@ -49,7 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
     chosen = target.from_arguments(arguments, quantised=True, several=True)
     given = chosen.xs if chosen.given is None else (chosen.given.x,)
     found = compare(
-        source, [x[: arguments.samples] for x in given], optimised=arguments.optimised, constants=constants
+        source,
+        [x[: arguments.samples] for x in given],
+        optimised=arguments.optimised,
+        constants=constants,
+        outputs=ports.outputs_of(arguments),
     )
     results = {
         **chosen.about(),

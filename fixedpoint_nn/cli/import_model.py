@@ -51,7 +51,7 @@ def add(commands: Commands) -> None:
         metavar="NAME=N,N,...",
         help="the shape of an input of which an .onnx file leaves sizes open, in the file's order",
     )
-    ports.add_constants(parser)
+    ports.add_options(parser)
     parser.add_argument(
         "--word",
         type=word,
@@ -74,6 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.model,
         dict(map(_shape, arguments.shape)) or None,
         ports.constants_of(arguments) or None,
+        ports.outputs_of(arguments),
     )
     results, lines = _described(arguments.model, found)
     if found.refusals:
@@ -81,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         lines += [
             f"{count} operator{'s' * (count > 1)} cannot be read:",
             *(f"  {reason}" for reason in found.refusals),
+            "--output NAME reads a file up to a value of it only.",
         ]
         show(arguments, {**results, "refusals": list(found.refusals)}, "\n".join(lines))
         return FAILURE

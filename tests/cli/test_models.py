@@ -235,3 +235,15 @@ def test_a_softmax_at_the_end_is_left_out_for_the_engine(files: None, capsys: Ca
     assert found(capsys, "verify", "p")["passed"]
     floats = ("emit", "m.onnx", "--data", "last.npz", "--word", 8, "--without-softmax", "--out", "q")
     assert refused(capsys, *floats) == "--without-softmax is for quantised files, and m.onnx is over floats"
+
+
+def test_a_file_is_read_up_to_one_of_its_values(files: None, capsys: Capture) -> None:
+    inside = ("--output", "p")
+    assert found(capsys, "import", "m.onnx", "--check", *inside)["outputs"] == ["p  ()"]
+    assert found(capsys, "compare", "m.onnx", "--data", "last.npz", *inside)["equal"]
+    emit = ("--data", "last.npz", "--word", 8, "--vectors", 2, "--corners", 0, *inside)
+    assert found(capsys, "emit", "m.onnx", *emit, "--out", "p")["vectors"] == 2
+    assert found(capsys, "verify", "p")["passed"]
+    assert refused(capsys, "emit", "moons", *inside, "--out", "q") == (
+        "moons is a network of this project; --output is for .onnx and .tflite files"
+    )

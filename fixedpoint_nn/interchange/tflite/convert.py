@@ -35,17 +35,20 @@ MOST_IMAGES, MOST_VALUES = 64, 1 << 23  # samples at a time, and values of one l
 MOST = {"products": 1 << 35, "values": 1 << 28, "entries of tables": 1 << 23}  # for one sample
 
 
-def from_tflite(source: str | os.PathLike[str] | bytes, *, softmax: bool = True) -> Graph | Quantized:
+def from_tflite(
+    source: str | os.PathLike[str] | bytes, *, softmax: bool = True, outputs: Sequence[str] | None = None
+) -> Graph | Quantized:
     """The network of a TFLite file (its path or its bytes): quantised if the file is, else over floats.
 
     A quantised network has the integers of TFLite's reference kernels. It takes the file's integers, or floats, which
     it quantises as the file states, and returns the file's integers.
     With `softmax=False` a softmax at the end is omitted: the argmax is the same, and the engine has no products as
-    wide as the 8-bit softmax needs. Raises `UnsupportedModel`.
+    wide as the 8-bit softmax needs. `outputs` names the tensors to compute in place of the file's own outputs, and what
+    only those need is not read. Raises `UnsupportedModel`.
 
     >>> fixed = from_tflite("model.tflite", softmax=False)  # doctest: +SKIP
     """
-    model = read(source)
+    model = read(source).only(outputs)
     return float_conversion(model).net if is_float(model) else TfliteConversion(model, softmax).network()
 
 

@@ -22,9 +22,11 @@ from fixedpoint_nn.numerics.arrays import Array
 JUDGE = "LiteRT's interpreter with reference kernels"
 
 
-def tensors(path: str | os.PathLike[str], xs: Sequence[Array]) -> Iterator[tuple[str, Array, Array, bool]]:
+def tensors(
+    path: str | os.PathLike[str], xs: Sequence[Array], outputs: Sequence[str] | None = None
+) -> Iterator[tuple[str, Array, Array, bool]]:
     """(name, theirs, ours, exact) of each operator's output, and of the model's output."""
-    model = read(path)
+    model = read(path).only(outputs)
     if is_float(model):
         yield from _floats(Path(path), model, xs)
         return

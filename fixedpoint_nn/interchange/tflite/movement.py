@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,6 @@ from fixedpoint_nn.numbers.sliding_windows import Pair
 from fixedpoint_nn.numerics.arrays import Array, Ints
 
 SYMMETRIC = 1  # of MIRROR_PAD: the edge itself is repeated
-MOST_TIMES = 1 << 12
 
 
 def pad(step: TfliteStep) -> Made:
@@ -44,14 +42,15 @@ def pad(step: TfliteStep) -> Made:
 
 def pad_with(step: TfliteStep) -> Made:
     """Convert PADV2: padding with a constant."""
-    x, output, edges = _padding(step)
+    x, _, edges = _padding(step)
     data = step.constant(2).data
     if data is None or data.size != 1:
         raise Unsuited("pads with something else than one constant")
     value = int(data.reshape(-1)[0]) - x.tensor.zero
-    fill = np.full(output.shape[1:], value, np.int64)
+    shape = tuple(size + sum(edge) for size, edge in zip(x.shape, edges, strict=True))
+    check_work(step, shape, 1)
+    fill = np.full(shape, value, np.int64)
     fill[tuple(slice(before, before + size) for (before, _), size in zip(edges, x.shape, strict=True))] = 0
-    check_work(step, tuple(size + sum(edge) for size, edge in zip(x.shape, edges, strict=True)), 1)
     codes = min(x.low, value), max(x.high, value)
     return Made(Pad(tuple(edges), fixed_constant(fill), exact(*codes, step.name)), (x,), codes)
 
@@ -86,8 +85,10 @@ def tile(step: TfliteStep) -> Made:
     x, output = step.value(0), step.output()
     same_scale(x.tensor, output, scales=False)
     times = _places(step, 1, len(x.tensor.shape)).tolist()
-    if times[0] != 1 or min(times) < 1 or prod(times) > MOST_TIMES:
+    if times[0] != 1 or min(times) < 1:
         raise Unsuited(f"repeats the axes {times} times")
+    if output.shape != tuple(size * count for size, count in zip(x.tensor.shape, times, strict=True)):
+        raise Unsuited(f"repeats a value of shape {x.tensor.shape}, and declares {output.shape}")
     layers = [
         Select(tuple(range(size)) * count, axis)
         for axis, (size, count) in enumerate(zip(x.shape, times[1:], strict=True), start=1)

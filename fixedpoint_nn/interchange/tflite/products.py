@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.quantizer import Quantizer
 
 MOST_WEIGHTS = 1 << 25
+MOST_SPREAD = 1 << 24  # values of an image with zeros between its pixels
 INT32 = 2  # of the schema's types
 
 
@@ -65,8 +67,11 @@ def transpose_conv(step: TfliteStep) -> Made:
     x, weight = step.value(2), step.constant(1)
     if len(x.shape) != 3 or len(weight.shape) != 4 or weight.shape[-1] != x.shape[-1]:
         raise Unsuited(f"convolves a value of shape {x.tensor.shape} with weights of shape {weight.shape}")
-    outputs, height, width, _ = weight.shape
+    outputs, height, width, channels = weight.shape
     size = step.output().shape[1:3]
+    spread = prod(n * step.options[f"Stride{axis}"] for n, axis in zip(x.shape, "HW", strict=False))
+    if len(size) != 2 or spread * channels > MOST_SPREAD:
+        raise Unsuited(f"makes {step.output().shape} of a value of shape {x.tensor.shape}, which is too much")
     stride, padding = transposed_padding_of(step.options, x.shape[:2], (height, width), size)
     rows = weights_of(weight)[np.newaxis, :, ::-1, ::-1]
     sums = _sums(step, x, weight, rows, 3)

@@ -7,6 +7,7 @@ import numpy as np
 
 from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, fixed_constant
 from fixedpoint_nn.interchange.affine.interpolated_image import InterpolatedImage
+from fixedpoint_nn.interchange.tflite.geometry import MOST_COPIES, check_work
 from fixedpoint_nn.interchange.tflite.model import TfliteTensor
 from fixedpoint_nn.interchange.tflite.regions import landing_of_codes
 from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep, TfliteValue, same_scale
@@ -18,6 +19,7 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding
 
 PARTS = 10  # bits of a weight, as in TFLite
+MOST_WEIGHTS = 1 << 22  # of an axis
 FLOAT_BITS = 24  # of a 32-bit float's significand
 
 
@@ -48,6 +50,9 @@ def resize_bilinear(step: TfliteStep) -> Made:
     unsigned = x.tensor.dtype == "uint8"
     weights_of = _weights_of_floats if unsigned else _whole_weights
     corners, half = _alignment(step)
+    check_work(step, output.shape[1:], x.shape[0] + x.shape[1], MOST_COPIES)
+    if max(x.tensor.shape[axis] * output.shape[axis] for axis in (1, 2)) > MOST_WEIGHTS:
+        raise Unsuited(f"resizes a value of shape {x.tensor.shape} to {output.shape}, which is too much")
     rows, columns = (weights_of(x.tensor.shape[axis], output.shape[axis], corners, half) for axis in (1, 2))
     fraction = sum(int(weights.sum(axis=0)[0]).bit_length() - 1 for weights in (rows, columns))
     if unsigned and fraction + 8 > FLOAT_BITS:

@@ -124,9 +124,10 @@ class TfliteStep(OperatorTensors):
 
     def outputs(self) -> tuple[TfliteTensor, ...]:
         """The tensors of all outputs."""
-        if not self.operator.outputs:
+        places = [place for place in self.operator.outputs if place != -1]
+        if not places:
             raise Unsuited("has no output")
-        return tuple(checked(self.tensors[place]) for place in self.operator.outputs if place != -1)
+        return tuple(checked(self.tensors[place]) for place in places)
 
     def same_type(self, *tensors: TfliteTensor) -> str:
         """The common type of these tensors; raises Unsuited if they differ."""
