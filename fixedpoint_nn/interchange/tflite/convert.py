@@ -76,6 +76,8 @@ class TfliteConversion:
 
     def network(self) -> Quantized:
         """The quantised network; raises `UnsupportedModel` with all refusals."""
+        if not self.model.inputs or not self.model.outputs:
+            raise UnsupportedModel("the model has no inputs, or no outputs")
         operators = list(self.model.operators)
         names = input_names(self.model)
         quantizers = [self._input(name, *about, operators) for name, about in names.items()]

@@ -19,6 +19,7 @@ import numpy as np
 
 from fixedpoint_nn.interchange.tflite.model import TfliteModel, TfliteOperator, TfliteTensor
 from fixedpoint_nn.interchange.tflite.options import OPTIONS
+from fixedpoint_nn.interchange.tflite.sizes import with_known_sizes
 from fixedpoint_nn.interchange.tflite.sparsity import dense, densified, places_of
 from fixedpoint_nn.numerics.arrays import Ints
 
@@ -130,7 +131,8 @@ class Reader:
             for index in (*operator.inputs, *operator.outputs, *operator.intermediates):
                 if index != -1:
                     self.check(index, tensors)
-        return densified(TfliteModel(tensors, operators, tuple(map(int, inputs)), tuple(map(int, outputs))))
+        made = TfliteModel(tensors, operators, tuple(map(int, inputs)), tuple(map(int, outputs)))
+        return with_known_sizes(densified(made))
 
     def each(self, count: int, read: Callable[[int], Any]) -> tuple[Any, ...]:
         """`read(i)` for every element of a vector, deducted from the budget."""

@@ -124,6 +124,14 @@ def test_tables_of_all_layers_together_are_bounded() -> None:
     )
 
 
+def test_a_model_without_ends_is_refused() -> None:
+    model = ModelBuilder()
+    x = model.input((1, 4), scale=0.1)
+    model.operator("RELU", [x], (1, 4), scale=0.1)
+    with pytest.raises(UnsupportedModel, match=r"^the model has no inputs, or no outputs$"):
+        from_tflite(model.finish([]))
+
+
 def test_what_is_no_model_is_said_so(tmp_path: Path) -> None:
     path = tmp_path / "x.tflite"
     path.write_bytes(b"PK\3\4 a zip file")
