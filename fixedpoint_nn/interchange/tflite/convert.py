@@ -16,6 +16,7 @@ from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, integer_
 from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
 from fixedpoint_nn.interchange.tflite.file import read
 from fixedpoint_nn.interchange.tflite.floats import Unsupported, float_network, is_float
+from fixedpoint_nn.interchange.tflite.leading_axis import with_leading_axes
 from fixedpoint_nn.interchange.tflite.model import TfliteModel, TfliteOperator, TfliteTensor
 from fixedpoint_nn.interchange.tflite.operators import OPERATORS
 from fixedpoint_nn.interchange.tflite.states import without_variables
@@ -65,7 +66,7 @@ class TfliteConversion:
 
     def __init__(self, model: TfliteModel, softmax: bool = True) -> None:
         try:
-            self.model = without_variables(model)
+            self.model = with_leading_axes(without_variables(model))
         except Unsuited as reason:
             raise UnsupportedModel(f"the model {reason}") from None
         self.softmax = softmax

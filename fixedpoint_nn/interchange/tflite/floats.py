@@ -12,6 +12,7 @@ import numpy as np
 from fixedpoint_nn.interchange.affine.constants import Unsuited
 from fixedpoint_nn.interchange.tflite.float_operators import FLOAT_OPERATORS
 from fixedpoint_nn.interchange.tflite.float_step import FloatStep
+from fixedpoint_nn.interchange.tflite.leading_axis import with_leading_axes
 from fixedpoint_nn.interchange.tflite.model import TfliteModel, TfliteOperator
 from fixedpoint_nn.numerics.arrays import Array
 
@@ -38,6 +39,7 @@ def float_network(model: TfliteModel) -> Imported:
     from fixedpoint_nn.interchange.onnx.reader import converted
     from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 
+    model = with_leading_axes(model)
     names = tensor_names(model)
     known = {place: names[place] for place in model.inputs}
     operations: list[OnnxOperation] = []

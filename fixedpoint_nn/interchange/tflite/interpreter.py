@@ -49,7 +49,8 @@ def tensors(
     for (index, part), value in zip(places.items(), several, strict=True):
         tensor = known.tensors[index]
         zero = 0 if part in graph.outputs else tensor.zero
-        yield tensor.name, theirs[index].astype(np.int64), value.ints.astype(np.int64) + zero, True
+        given = theirs[index].astype(np.int64).reshape(-1, *tensor.shape[1:])  # one batch for each sample
+        yield tensor.name, given, value.ints.astype(np.int64) + zero, True
 
 
 def _floats(path: Path, model: TfliteModel, xs: Sequence[Array]) -> Iterator[tuple[str, Array, Array, bool]]:
@@ -64,7 +65,11 @@ def _floats(path: Path, model: TfliteModel, xs: Sequence[Array]) -> Iterator[tup
     results = net(*xs)
     ours = results if isinstance(results, tuple) else (results,)
     for door, value in zip(doors.values(), ours, strict=True):
-        yield door.name, theirs[places[door.name]], door.every_sample(value), False
+        found_here = door.every_sample(value)
+        given = theirs[places[door.name]]
+        if given.ndim < found_here.ndim:
+            given = given.reshape(found_here.shape)  # one batch for each sample
+        yield door.name, given, found_here, False
 
 
 def _interpreted(path: Path, xs: Sequence[Array], places: list[int], stateful: bool) -> dict[int, Array]:

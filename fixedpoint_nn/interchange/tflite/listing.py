@@ -28,7 +28,7 @@ REMARKS = {
     "CONV_2D": "groups, dilation, a scale for each channel",
     "DEPTHWISE_CONV_2D": "channel multiplier, dilation, a scale for each channel",
     "DEPTH_TO_SPACE": "8 bits only, as in TFLite",
-    "FULLY_CONNECTED": "a scale for each channel; one row for each sample, unless axes are kept",
+    "FULLY_CONNECTED": "a scale for each channel; one row or several for each sample",
     "GATHER": "of constant places",
     "HARD_SWISH": "8 bits only, as in TFLite",
     "LOGISTIC": "8 bits: the C library's `exp`, correctly rounded",

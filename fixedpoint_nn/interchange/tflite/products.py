@@ -142,12 +142,6 @@ def fully_connected(step: TfliteStep) -> Made:
     size = int(np.prod(x.shape))
     if size % inputs or not x.shape:
         raise Unsuited(f"takes a value of shape {x.tensor.shape}, and weights of shape {weight.shape}")
-    if (size != inputs or len(output.shape) != 2) and not (
-        step.options["KeepNumDims"] and x.shape[-1] == inputs
-    ):
-        raise Unsuited(
-            f"gives {size // inputs} rows for each sample, and one is supported unless axes are kept"
-        )
     rows = weights_of(weight)
     check_work(step, (size // inputs, outputs), inputs)
     bias, wide = _bias(step, outputs, dtype)
@@ -172,9 +166,12 @@ def fully_connected(step: TfliteStep) -> Made:
         None if bias is None else fixed_constant(bias),
         out=None if folds(rescale, rows, x.format) else exact(*sums, f"{step.name}.sum"),
     )
-    parts: dict[str, Any] = {"sum": dense, "rescale": rescale}
-    if len(x.shape) > 1 and x.shape[-1] != inputs or len(output.shape) == 2 < len(x.tensor.shape):
-        parts = {"flat": Reshape((inputs,)), **parts}
+    count = size // inputs
+    before = (inputs,) if count == 1 else x.shape if x.shape[-1] == inputs else (count, inputs)
+    parts: dict[str, Any] = {} if before == x.shape else {"flat": Reshape(before)}
+    parts |= {"sum": dense, "rescale": rescale}
+    if (*before[:-1], outputs) != output.shape[1:]:
+        parts["shaped"] = Reshape(output.shape[1:])
     return Made(Sequential(parts=parts), (x,), codes)
 
 
