@@ -230,6 +230,41 @@ def test_other_ratios_are_whole_numbers_over_one_denominator(tmp_path: Path) -> 
     assert np.array_equal(network(x.transpose(0, 2, 3, 1)).ints, np.clip(rounded, -131, 124) + 3)
 
 
+def resized_codes(path: Path, dtype: type, sizes: list[float], **about: Any) -> Path:
+    """Codes of a zero point of 5 that are resized without being dequantised."""
+    constants = {"s": np.float32(0.25), "z": dtype(5), "size": np.array([1, 1, *sizes], np.float32)}
+    nodes = [
+        node("QuantizeLinear", "x s z", "q"),
+        node("Resize", "q _ size", "r", name="larger", mode="linear", **about),
+        node("DequantizeLinear", "r s z", "y"),
+    ]
+    path.write_bytes(model(nodes, {"x": ["n", 2, 5, 6]}, ["y"], constants))
+    return path
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8])
+@pytest.mark.parametrize("times", [2.0, 4.0])
+@pytest.mark.parametrize("where", ["half_pixel", "asymmetric"])
+def test_interpolated_codes_are_cut_off_towards_zero(
+    dtype: type, times: float, where: str, tmp_path: Path
+) -> None:
+    """As onnxruntime's tool leaves a Resize between integer kernels."""
+    about = {"coordinate_transformation_mode": where}
+    path = resized_codes(tmp_path / "m.onnx", dtype, [times, times], **about)
+    x = RNG.normal(0, 20, (9, 5, 6, 2)).astype(np.float32)
+    compared = compare(path, x)
+    assert compared.equal and compared.exact, str(compared)
+    found = from_onnx(path)
+    assert np.array_equal(RtlModel(found)(x[:2]).ints, found(x[:2]).ints)
+
+
+def test_interpolated_codes_that_floats_round_are_refused(tmp_path: Path) -> None:
+    about = {"coordinate_transformation_mode": "align_corners"}
+    path = resized_codes(tmp_path / "m.onnx", np.int8, [1, 5 / 3], **about)
+    with pytest.raises(UnsupportedModel, match=r"'larger' \(Resize\): it cuts off sums of codes over 9"):
+        from_onnx(path)
+
+
 def test_sizes_that_fix_the_batch_are_refused(tmp_path: Path) -> None:
     file = File((1, 4, 3))
     file.add(
