@@ -111,6 +111,35 @@ def test_values_are_repeated_and_spread(tmp_path: Path) -> None:
     check(file, tmp_path / "m.onnx")
 
 
+def test_a_row_is_normalised_by_its_squares_step_by_step(tmp_path: Path) -> None:
+    """As exporters write an RMSNorm: each step has a quantiser of its own but the square."""
+    file = File((3, 4))
+    x = file.last
+    file.add("Pow", f"{x} {file.constant(np.float32(2))}")
+    file.add("ReduceMean", file.last, -3, axes=[-1], keepdims=1)
+    file.add("Relu", file.last, -3)
+    file.add("Add", f"{file.last} {file.constant(np.float32(0.125))}", -3)
+    file.add("Sqrt", file.last, -5)
+    file.add("Reciprocal", file.last, -4)
+    file.add("Mul", f"{x} {file.last}", -5)
+    check(file, tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("power", [2.0, 3.0, -2.0])
+def test_powers_of_codes(power: float, tmp_path: Path) -> None:
+    file = File((5,))
+    file.add("Pow", f"{file.last} {file.constant(np.float32(power))}", -4)
+    check(file, tmp_path / "m.onnx")
+
+
+def test_roots_of_negative_codes_are_refused(tmp_path: Path) -> None:
+    file = File((5,))
+    file.add("Pow", f"{file.last} {file.constant(np.float32(0.5))}", -4, name="root")
+    reason = r"'root' \(Pow\): it raises negative numbers to the power 0.5"
+    with pytest.raises(UnsupportedModel, match=reason):
+        from_onnx(file.write(tmp_path / "m.onnx"))
+
+
 def token_file(path: Path, table: Any, nodes: list[Any], constants: dict[str, Any]) -> Path:
     """Whole numbers choose rows of a dequantised table, which is rounded again; then come more nodes, from d to y."""
     known = {"table": table, "s": np.float32(2.0**-4), "z": INT8(3), **constants}
