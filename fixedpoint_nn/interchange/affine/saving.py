@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from fixedpoint_nn.interchange.affine.centred import Scaled, Shifted
+from fixedpoint_nn.interchange.affine.filters import RememberedFeatures, TimeFilters
 from fixedpoint_nn.interchange.affine.interpolated_image import InterpolatedImage
 from fixedpoint_nn.interchange.affine.joining import (
     Joined,
@@ -36,6 +37,7 @@ CLASSES = (
     Joined,
     Lookup,
     Refined,
+    RememberedFeatures,
     Rescale,
     RescaledMatMul,
     RescaledProduct,
@@ -51,6 +53,7 @@ CLASSES = (
     Stacked,
     Standardized,
     Thresholds,
+    TimeFilters,
     TwoSlopes,
     WeightedSum,
     WindowMean,

@@ -43,7 +43,11 @@ def tensors(
     ends = dict(zip(known.outputs, graph.outputs, strict=True))
     places |= {place: part for place, part in ends.items() if known.tensors[place].dtype != "float32"}
     outside = len(known.inputs) - len(known.states)
-    theirs = _interpreted(Path(path), xs[:outside], list(places), stateful=bool(known.states))
+    inside = len(model.tensors)  # what a variable holds after a call is read from the variable itself
+    read_from = {state.stored: state.read for state in known.states if state.stored >= inside}
+    wanted = [read_from.get(place, place) for place in places]
+    found = _interpreted(Path(path), xs[:outside], wanted, stateful=bool(known.states))
+    theirs = {place: found[read_from.get(place, place)] for place in places}
     ours = replace(graph, outputs=tuple(places.values()))(*map(fixed_samples_of, network.inputs, xs))
     several = ours if isinstance(ours, tuple) else (ours,)
     for (index, part), value in zip(places.items(), several, strict=True):

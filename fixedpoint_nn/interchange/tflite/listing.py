@@ -21,6 +21,7 @@ REMARKS = {
     "RSQRT": "int8",
     "SQUARED_DIFFERENCE": "int8; of two values, or a value and a constant",
     "SUM": "uint8; with a sign TFLite's kernel takes the bytes for unsigned ones",
+    "SVDF": "int8, its state int16; the state is one more input and output, as that of a variable",
     "TILE": "any axes but the batch",
     "TRANSPOSE_CONV": "a scale for each channel",
     "ADD": "of two values, or a value and a constant",

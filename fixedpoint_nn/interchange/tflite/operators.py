@@ -17,6 +17,7 @@ from fixedpoint_nn.interchange.tflite import (
     regions,
     resizing,
     softmax,
+    svdf,
 )
 from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep
 
@@ -63,6 +64,7 @@ OPERATORS: dict[str, Callable[[TfliteStep], Made | Sequence[Made]]] = {
     "SQUARED_DIFFERENCE": arithmetic.squared_difference,
     "STRIDED_SLICE": movement.strided_slice,
     "SUM": regions.sum_,
+    "SVDF": svdf.svdf,
     "TILE": movement.tile,
     "SUB": arithmetic.subtract,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm.lstm,

@@ -65,6 +65,7 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "RESIZE_NEAREST_NEIGHBOR": ("ResizeNearestNeighborOptions", _RESIZE),
     "SPACE_TO_DEPTH": ("SpaceToDepthOptions", {"BlockSize": 1}),
     "SUM": ("ReducerOptions", {"KeepDims": False}),
+    "SVDF": ("SVDFOptions", {"Rank": 0, **_ACTIVATION}),
     "TRANSPOSE_CONV": ("TransposeConvOptions", {**_STRIDES, **_ACTIVATION, **_BIAS}),
     "UNPACK": ("UnpackOptions", {"Axis": 0}),
     "CALL_ONCE": ("CallOnceOptions", {"InitSubgraphIndex": 0}),
