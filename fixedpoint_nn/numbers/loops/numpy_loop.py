@@ -8,7 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.numbers.loops.plan import Combine, Cut, Lookup, Multiply, Part, Plan, Products, Requantize
+from fixedpoint_nn.numbers.loops.plan import (
+    Combine,
+    LoopPlan,
+    Part,
+    ProductSum,
+    Requantize,
+    RoundedColumns,
+    SlotLookup,
+    SlotProduct,
+)
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.bounded_ints import BoundedInts, CompactInts, words_for
 from fixedpoint_nn.numerics.overflow import Overflow, fit, limits
@@ -32,11 +41,13 @@ _Prepared = tuple[list[Array], list[_Call]]
 class NumpyLoop:
     """The plan with its weights in the float dtype that holds every sum."""
 
-    def __init__(self, plan: Plan, dtype: np.dtype[Any]) -> None:
+    def __init__(self, plan: LoopPlan, dtype: np.dtype[Any]) -> None:
         self.plan, self.dtype = plan, dtype
         self._free: dict[int, _Prepared] = {}  # buffers kept between calls, by number of rows
         self.joined = _joined(plan)
-        self.weights = {id(p): _scaled_weights(p, dtype) for p in plan.operations if isinstance(p, Products)}
+        self.weights = {
+            id(p): _scaled_weights(p, dtype) for p in plan.operations if isinstance(p, ProductSum)
+        }
 
     def run(self, given: BoundedInts, states: Sequence[Array]) -> tuple[Array, list[Array]]:
         """Run all steps: given (batch, steps, columns), states (batch, columns) -> (outputs, final states)."""
@@ -96,9 +107,9 @@ class NumpyLoop:
 
     def _calls(self, operation: Any, slots: list[Array]) -> Iterator[_Call]:
         match operation:
-            case Products():
+            case ProductSum():
                 yield from self._products(operation, slots)
-            case Multiply(out, a, b):
+            case SlotProduct(out, a, b):
                 yield _bound(np.multiply, _view(slots, a), _view(slots, b), slots[out])
             case Combine():
                 yield from self._combine(operation, slots)
@@ -106,10 +117,10 @@ class NumpyLoop:
                 scale = self.dtype.type(2.0**shift)
                 yield _bound(np.multiply, _view(slots, a), scale, slots[out])
                 yield from _finish(slots[out], slots[out], shift, quantizer, fits)
-            case Lookup(out, a, table):
+            case SlotLookup(out, a, table):
                 yield from self._lookup(_view(slots, a), table.entries.to(self.dtype), a, slots[out])
 
-    def _products(self, products: Products, slots: list[Array]) -> Iterator[_Call]:
+    def _products(self, products: ProductSum, slots: list[Array]) -> Iterator[_Call]:
         weights, bias, scaled = self.weights[id(products)]
         rows = len(slots[self.plan.x])
         z = np.empty((rows, products.width), self.dtype) if products.raw is None else slots[products.raw]
@@ -128,7 +139,7 @@ class NumpyLoop:
         for cut in products.cuts:
             yield from self._cut(cut, z[:, cut.start : cut.start + cut.width], slots[cut.out], scaled)
 
-    def _cut(self, cut: Cut, z: Array, out: Array, scaled: bool) -> Iterator[_Call]:
+    def _cut(self, cut: RoundedColumns, z: Array, out: Array, scaled: bool) -> Iterator[_Call]:
         if not scaled:
             yield _bound(np.multiply, z, self.dtype.type(2.0**cut.shift), out)
             z = out
@@ -176,12 +187,12 @@ def _view(slots: Sequence[Array], part: Part) -> Array:
     return slot if part.width == slot.shape[1] else slot[:, part.columns]
 
 
-def _joined(plan: Plan) -> tuple[tuple[int, ...], ...]:
+def _joined(plan: LoopPlan) -> tuple[tuple[int, ...], ...]:
     """Groups of slots that one product reads, to be stored contiguously."""
     taken: set[int] = set()
     groups = []
     for operation in plan.operations:
-        if not isinstance(operation, Products) or len(operation.dots) < 2:
+        if not isinstance(operation, ProductSum) or len(operation.dots) < 2:
             continue
         parts = [dot.part for dot in operation.dots]
         group = tuple(part.slot for part in parts)
@@ -192,7 +203,7 @@ def _joined(plan: Plan) -> tuple[tuple[int, ...], ...]:
     return tuple(groups)
 
 
-def _scaled_weights(products: Products, dtype: np.dtype[Any]) -> tuple[list[Array], Array | None, bool]:
+def _scaled_weights(products: ProductSum, dtype: np.dtype[Any]) -> tuple[list[Array], Array | None, bool]:
     """(weights, bias, whether scaled): columns are scaled by their cut's power of two if the raw sum is not used."""
     scale = np.zeros(products.width)
     for cut in products.cuts:

@@ -31,7 +31,7 @@ _INT8, _INT16 = (1 << 7) - 1, (1 << 15) - 1
 
 
 @dataclass(frozen=True)
-class Operands:
+class PackedOperands:
     """Weights for a kernel, the width of its operands, and the offset that makes the rows bytes."""
 
     kernels: Kernels
@@ -67,7 +67,7 @@ class Operands:
         )  # fmt: skip
 
 
-def operands(a: BoundedInts, b: BoundedInts, bound: int) -> Operands | None:
+def operands(a: BoundedInts, b: BoundedInts, bound: int) -> PackedOperands | None:
     """The operands for sums of at most `bound`, bias included; None if the kernels do not support them."""
     kernels = chosen().kernels
     if kernels is None:
@@ -84,12 +84,12 @@ def operands(a: BoundedInts, b: BoundedInts, bound: int) -> Operands | None:
     known = b.columns.native
     if key not in known:
         parts = (b.to_cached(FLOAT32),)
-        known[key] = Operands(kernels, parts, b.shape[1], bits, offset, -offset * b.columns.sums)
-    found: Operands = known[key]
+        known[key] = PackedOperands(kernels, parts, b.shape[1], bits, offset, -offset * b.columns.sums)
+    found: PackedOperands = known[key]
     return found
 
 
-def _wide(kernels: Kernels, a: BoundedInts, b: BoundedInts, bound: int) -> Operands | None:
+def _wide(kernels: Kernels, a: BoundedInts, b: BoundedInts, bound: int) -> PackedOperands | None:
     """Operands of up to 16 bits times weights of up to 16 bits."""
     if bound > FLOAT64_EXACT or not b.within(-_INT16 - 1, _INT16):
         return None
@@ -104,8 +104,10 @@ def _wide(kernels: Kernels, a: BoundedInts, b: BoundedInts, bound: int) -> Opera
     if key not in known:
         low, high = split_weights(b.to_cached(INT64))
         correction = -offset * b.columns.sums
-        known[key] = Operands(kernels, (low, high), b.shape[1], 16, offset, correction, _chunk(low, high))
-    found: Operands = known[key]
+        known[key] = PackedOperands(
+            kernels, (low, high), b.shape[1], 16, offset, correction, _chunk(low, high)
+        )
+    found: PackedOperands = known[key]
     return found
 
 

@@ -12,15 +12,15 @@ from fixedpoint_nn import Overflow, Q, Quantizer, Rounding, Table
 from fixedpoint_nn.numbers.loops.numpy_loop import ROWS, NumpyLoop, _joined, _scaled_weights
 from fixedpoint_nn.numbers.loops.plan import (
     Combine,
-    Cut,
-    Dot,
-    Lookup,
-    Multiply,
+    LoopPlan,
     Operation,
     Part,
-    Plan,
-    Products,
+    ProductSum,
     Requantize,
+    RoundedColumns,
+    SlotDot,
+    SlotLookup,
+    SlotProduct,
 )
 from fixedpoint_nn.numerics.bounded_ints import BoundedInts, CompactInts
 from fixedpoint_nn.numerics.conversion import convert
@@ -35,20 +35,22 @@ def part(slot: int, start: int = 0, width: int | None = None, format: QFormat = 
     return Part(slot, start, WIDTHS[slot] if width is None else width, format, 128, True)
 
 
-def plan_of(*operations: Operation, y: Part, widths: tuple[int, ...] = WIDTHS) -> Plan:
-    return Plan(widths, 0, Q(8, 0), (1,), operations, y, (part(1),), 1 << 20, 1 << 20)
+def plan_of(*operations: Operation, y: Part, widths: tuple[int, ...] = WIDTHS) -> LoopPlan:
+    return LoopPlan(widths, 0, Q(8, 0), (1,), operations, y, (part(1),), 1 << 20, 1 << 20)
 
 
-def dot(source: Part, number: int = 0) -> Dot:
-    return Dot(source, BoundedInts.of(WEIGHTS[number][: source.width]))
+def dot(source: Part, number: int = 0) -> SlotDot:
+    return SlotDot(source, BoundedInts.of(WEIGHTS[number][: source.width]))
 
 
-def products(*dots: Dot, cuts: tuple[Cut, ...] = (), bias: Any = None, raw: int | None = None) -> Products:
-    return Products(dots, bias, 4, 1 << 20, list(cuts), raw)
+def products(
+    *dots: SlotDot, cuts: tuple[RoundedColumns, ...] = (), bias: Any = None, raw: int | None = None
+) -> ProductSum:
+    return ProductSum(dots, bias, 4, 1 << 20, list(cuts), raw)
 
 
-def cut(out: int, start: int, width: int, shift: int, relu: bool = False) -> Cut:
-    return Cut(out, start, width, relu, shift, FITTED, False)
+def cut(out: int, start: int, width: int, shift: int, relu: bool = False) -> RoundedColumns:
+    return RoundedColumns(out, start, width, relu, shift, FITTED, False)
 
 
 def test_products_over_whole_slots_are_joined_each_slot_once() -> None:
@@ -64,7 +66,7 @@ def test_products_over_whole_slots_are_joined_each_slot_once() -> None:
         ([products(dot(part(0)), dot(part(0)))], ()),
         ([products(dot(part(0)), dot(part(1, 0, 3)))], ()),
         ([products(dot(part(0)), dot(part(1)), dot(part(2)))], ((0, 1, 2),)),
-        ([Multiply(2, part(0), part(1)), both], ((0, 1),)),
+        ([SlotProduct(2, part(0), part(1)), both], ((0, 1),)),
     ):
         assert _joined(plan_of(*operations, y=part(2))) == groups
 
@@ -142,7 +144,7 @@ FORMULAS: dict[str, tuple[tuple[Operation, ...], Part, Any]] = {
         part(5),
         lambda x, h: fitted(x @ WEIGHTS[0], -3)[:, 1:] + (x @ WEIGHTS[0])[:, :3],
     ),
-    "a product of values": ((Multiply(2, part(0), part(1)),), part(2), lambda x, h: x * h),
+    "a product of values": ((SlotProduct(2, part(0), part(1)),), part(2), lambda x, h: x * h),
     "a sum": ((Combine(2, part(0), 1, part(1), 1, None),), part(2), lambda x, h: x + h),
     "a difference": ((Combine(2, part(0), 1, part(1), -1, None),), part(2), lambda x, h: x - h),
     "a difference and a row": ((Combine(2, part(0), 1, part(1), -1, BIAS),), part(2), lambda x, h: x - h + BIAS),
@@ -154,7 +156,7 @@ FORMULAS: dict[str, tuple[tuple[Operation, ...], Part, Any]] = {
     "minus both": ((Combine(2, part(0), -1, part(1), -1, BIAS),), part(2), lambda x, h: BIAS - x - h),
     "rounded": ((Requantize(2, part(0), -2, FITTED, False),), part(2), lambda x, h: fitted(x, -2)),
     "moved up": ((Requantize(2, part(0), 3, FITTED, False),), part(2), lambda x, h: fitted(x, 3)),
-    "a table": ((Lookup(2, part(0, format=Q(2, 2)), TABLE),), part(2), lambda x, h: KEPT[x & 15]),
+    "a table": ((SlotLookup(2, part(0, format=Q(2, 2)), TABLE),), part(2), lambda x, h: KEPT[x & 15]),
 }  # fmt: skip
 
 
@@ -182,7 +184,7 @@ def test_what_does_not_fit_overflows_in_few_columns_and_in_many(overflow: Overfl
         for fits in (True, False):
             quantizer = Quantizer(format, Rounding.HALF_EVEN, overflow)
             width = Part(0, 0, columns, Q(8, 0), 128, True)
-            plan = Plan(
+            plan = LoopPlan(
                 (columns, columns), 0, Q(8, 0), (), (Requantize(1, width, -1, quantizer, fits),),
                 Part(1, 0, columns, Q(8, 0), 128, True), (), 1 << 10, 1 << 10,
             )  # fmt: skip
@@ -204,13 +206,13 @@ def test_what_does_not_fit_overflows_in_few_columns_and_in_many(overflow: Overfl
     ],
 )
 def test_outputs_are_words_of_16_bits_at_most(format: QFormat, kind: str) -> None:
-    loop = NumpyLoop(plan_of(Multiply(2, part(0), part(1)), y=part(2, format=format)), np.dtype("f4"))
+    loop = NumpyLoop(plan_of(SlotProduct(2, part(0), part(1)), y=part(2, format=format)), np.dtype("f4"))
     ys, _ = loop.run(BoundedInts(np.ones((2, 3, 4), np.float32), 1), [np.ones((2, 4))])
     assert ys.dtype == kind and (ys == 1).all()
 
 
 def test_memory_is_kept_from_one_call_to_the_next_by_its_rows() -> None:
-    loop = NumpyLoop(plan_of(Multiply(2, part(0), part(1)), y=part(2)), np.dtype("f4"))
+    loop = NumpyLoop(plan_of(SlotProduct(2, part(0), part(1)), y=part(2)), np.dtype("f4"))
 
     def run(batch: int) -> None:
         loop.run(BoundedInts(np.ones((batch, 1, 4), np.float32), 1), [np.ones((batch, 4))])
