@@ -54,14 +54,15 @@ def _judged(path: Path, samples: list[Any], constants: Any) -> tuple[bool, str]:
 
 
 def _samples(found: Any, count: int) -> list[Any]:
-    """Random samples of every input: floats, small whole numbers, or codes of 8 bits."""
+    """Random samples of every input: floats, small whole numbers, or codes."""
     rng = np.random.default_rng(0)
     made: list[Any] = []
     for number, shape in enumerate(found.shapes):
         whole = found.whole[number] if number < len(found.whole) else False
         codes = found.kind == "tflite" and whole
         if codes:
-            made.append(rng.integers(-128, 128, (count, *shape)).astype(np.int8))
+            ends = np.iinfo(found.inputs[number].rsplit(" (", 1)[0].rsplit(" ", 1)[1])
+            made.append(rng.integers(ends.min, ends.max + 1, (count, *shape)).astype(ends.dtype))
         elif whole:
             made.append(rng.integers(0, 256, (count, *shape)).astype(np.int32))
         else:

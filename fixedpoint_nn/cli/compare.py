@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from fixedpoint_nn import zoo
-from fixedpoint_nn.cli import target
+from fixedpoint_nn.cli import ports, target
 from fixedpoint_nn.cli.arguments import Commands, command, positive
 from fixedpoint_nn.cli.errors import FAILURE, CommandError
-from fixedpoint_nn.cli.import_model import constant
 from fixedpoint_nn.cli.results import show
 from fixedpoint_nn.interchange.comparison import ComparedTensor, compare
 from fixedpoint_nn.interchange.load import kind_of
@@ -33,13 +32,6 @@ def add(commands: Commands) -> None:
         "--samples", type=positive, default=100, metavar="N", help="the first N samples (default: 100)"
     )
     parser.add_argument(
-        "--constant",
-        action="append",
-        default=[],
-        metavar="NAME=X",
-        help="the number at which an input of an .onnx file is fixed, such as a sampling rate",
-    )
-    parser.add_argument(
         "--optimised",
         action="store_true",
         help="of a quantised .onnx file, only the outputs, with the graph optimisations of onnxruntime's default",
@@ -53,11 +45,15 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError("a comparison needs samples: --data samples.npz, which np.savez(path, x=x) writes")
     if source in zoo.names() or (Path(source).is_file() and kind_of(source) == "safetensors"):
         raise CommandError(f"{source} is this project's own network, and no other runtime reads it")
-    constants = dict(map(constant, arguments.constant))
-    chosen = target.resolve(source, arguments.data, quantised=True, several=True, constants=constants)
+    constants = ports.constants_of(arguments)
+    chosen = target.from_arguments(arguments, quantised=True, several=True)
     given = chosen.xs if chosen.given is None else (chosen.given.x,)
     found = compare(
-        source, [x[: arguments.samples] for x in given], optimised=arguments.optimised, constants=constants
+        source,
+        [x[: arguments.samples] for x in given],
+        optimised=arguments.optimised,
+        constants=constants,
+        outputs=ports.outputs_of(arguments),
     )
     results = {
         **chosen.about(),

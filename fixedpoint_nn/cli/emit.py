@@ -22,6 +22,7 @@ from fixedpoint_nn.cli.pack_figures import REPEATS, Clock, latency_of, ledger_of
 from fixedpoint_nn.cli.progress import detail, say
 from fixedpoint_nn.cli.results import show
 from fixedpoint_nn.cli.terminal import columns, fitted
+from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.pipeline import MULTIPLIER_BITS, lower
 from fixedpoint_nn.hardware.compiler.show import PASSES
 from fixedpoint_nn.hardware.emit import emit
@@ -54,6 +55,11 @@ def add(commands: Commands) -> None:
         run,
     )
     target.add_arguments(parser)
+    parser.add_argument(
+        "--without-softmax",
+        action="store_true",
+        help="leave out the softmax at the end of a quantised .onnx or .tflite file, whose argmax is the same",
+    )
     formats = parser.add_mutually_exclusive_group()  # a float network needs one of them
     formats.add_argument(
         "--word", type=word, metavar="N", help=f"bits of every word, {ENGINE_WORDS}; formats from data"
@@ -121,6 +127,17 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns its exit status."""
+    try:
+        return _run(arguments)
+    except LoweringError as error:
+        if str(error).startswith("Layer 'softmax_") and not arguments.without_softmax:
+            raise LoweringError(
+                f"{error} --without-softmax leaves a softmax at the end out, and the argmax is the same."
+            ) from None
+        raise
+
+
+def _run(arguments: argparse.Namespace) -> int:
     within = budget.from_arguments(arguments)
     if (arguments.out is None) == (arguments.show is None) and not (within and arguments.out is None):
         raise CommandError(
@@ -135,6 +152,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.size:
         find_tool("yosys")  # fail before the work
     chosen = target.from_arguments(arguments, quantised=True, several=True)
+    if arguments.without_softmax and not isinstance(chosen.net, Quantized):
+        raise CommandError(
+            f"--without-softmax is for quantised files, and {arguments.network} is over floats"
+        )
     watch = Stopwatch("emit", _again(arguments))
     plan = plan_for(chosen, arguments.word, arguments.plan)
     formats = plan

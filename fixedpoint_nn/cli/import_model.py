@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fixedpoint_nn.cli import ports
 from fixedpoint_nn.cli.arguments import ENGINE_WORDS, Commands, command, word
 from fixedpoint_nn.cli.errors import FAILURE, CommandError
 from fixedpoint_nn.cli.results import show
@@ -50,13 +51,7 @@ def add(commands: Commands) -> None:
         metavar="NAME=N,N,...",
         help="the shape of an input of which an .onnx file leaves sizes open, in the file's order",
     )
-    parser.add_argument(
-        "--constant",
-        action="append",
-        default=[],
-        metavar="NAME=X",
-        help="the number at which an input of an .onnx file is fixed, such as a sampling rate",
-    )
+    ports.add_options(parser)
     parser.add_argument(
         "--word",
         type=word,
@@ -78,7 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     found = contents(
         arguments.model,
         dict(map(_shape, arguments.shape)) or None,
-        dict(map(constant, arguments.constant)) or None,
+        ports.constants_of(arguments) or None,
+        ports.outputs_of(arguments),
     )
     results, lines = _described(arguments.model, found)
     if found.refusals:
@@ -86,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         lines += [
             f"{count} operator{'s' * (count > 1)} cannot be read:",
             *(f"  {reason}" for reason in found.refusals),
+            "--output NAME reads a file up to a value of it only.",
         ]
         show(arguments, {**results, "refusals": list(found.refusals)}, "\n".join(lines))
         return FAILURE
@@ -107,15 +104,6 @@ def _shape(text: str) -> tuple[str, tuple[int, ...]]:
         return name, tuple(int(size) for size in sizes.split(","))
     except ValueError:
         raise CommandError(f"--shape {text!r} is not like image=1,3,32,32") from None
-
-
-def constant(text: str) -> tuple[str, float]:
-    """The input and the number in NAME=X."""
-    name, _, number = text.rpartition("=")
-    try:
-        return name, float(number)
-    except ValueError:
-        raise CommandError(f"--constant {text!r} is not like sr=16000") from None
 
 
 def _described(path: str, found: ModelContents) -> tuple[dict[str, Any], list[str]]:

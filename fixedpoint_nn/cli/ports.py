@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +19,73 @@ from fixedpoint_nn.numerics.arrays import Array
 
 @dataclass(frozen=True)
 class About:
-    """What an ONNX file leaves open: sizes, which the samples say, and inputs that are constants."""
+    """What a file leaves open: sizes, which the samples say, constant inputs, and whether its softmax stays."""
 
     shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
     constants: Mapping[str, float] = field(default_factory=dict)
+    softmax: bool = True
+    outputs: tuple[str, ...] | None = None  # in place of the file's own
 
     @property
     def given(self) -> dict[str, Any]:
         """The options of `from_onnx`."""
-        return {"shapes": self.shapes or None, "constants": self.constants or None}
+        return {
+            "shapes": self.shapes or None,
+            "constants": self.constants or None,
+            "softmax": self.softmax,
+            "outputs": self.outputs,
+        }
 
 
-def about(path: str, data: Path | None, constants: Mapping[str, float]) -> About:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add --constant and --output."""
+    parser.add_argument(
+        "--constant",
+        action="append",
+        default=[],
+        metavar="NAME=X",
+        help="the number at which an input of an .onnx file is fixed, such as a sampling rate",
+    )
+
+    parser.add_argument(
+        "--output",
+        action="append",
+        metavar="NAME",
+        help="of an .onnx or .tflite file, a value to compute in place of its own outputs, up to which it is read",
+    )
+
+
+def outputs_of(arguments: argparse.Namespace) -> tuple[str, ...] | None:
+    """The values of every --output; None for the file's own."""
+    given = getattr(arguments, "output", None)
+    return tuple(given) if given else None
+
+
+def constants_of(arguments: argparse.Namespace) -> dict[str, float]:
+    """The inputs and numbers of every --constant."""
+    return dict(map(_constant, getattr(arguments, "constant", [])))
+
+
+def _constant(text: str) -> tuple[str, float]:
+    name, _, number = text.rpartition("=")
+    try:
+        return name, float(number)
+    except ValueError:
+        raise CommandError(f"--constant {text!r} is not like sr=16000") from None
+
+
+def about(path: str, data: Path | None, said: About) -> About:
     """What the samples and the command line say about a file."""
+    constants = said.constants
+    if constants and kind_of(path) != "onnx":
+        raise CommandError(f"{path} has no inputs that can be fixed; --constant is for .onnx files")
     if data is None or kind_of(path) != "onnx":
-        return About({}, constants)
+        return said
     from fixedpoint_nn.interchange.onnx.file import read
     from fixedpoint_nn.interchange.onnx.open_sizes import shapes_of
 
     samples = {name: array.shape for name, array in samples_file.arrays_of(data).items()}
-    return About(shapes_of(read(path), samples, constants), constants)
+    return replace(said, shapes=shapes_of(read(path), samples, constants))
 
 
 def input_names(path: str, net: Any, about: About) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -109,6 +108,7 @@ def add_arguments(parser: argparse.ArgumentParser, metric: bool = False) -> None
         metavar="FILE",
         help="samples of your own: an .npz file with x (samples, ...) and y (labels or targets)",
     )
+    ports.add_options(parser)
     if metric:
         add_metric(parser)
 
@@ -131,14 +131,18 @@ def resolve(
     metric: Metric | None = None,
     quantised: bool = False,
     several: bool = False,
-    constants: Mapping[str, float] | None = None,
+    said: ports.About = ports.About(),
 ) -> NetworkTarget:
     """The network of a name or file, with the samples in `data`, if given.
 
     A quantised network raises CommandError unless `quantised`, and samples of several inputs unless `several`.
     """
     is_file = text not in zoo.names() and Path(text).is_file()
-    about = ports.about(text, data, constants or {}) if is_file else ports.About()
+    if said.constants and not is_file:
+        raise CommandError(f"{text} has no inputs that can be fixed; --constant is for .onnx files")
+    if said.outputs and (not is_file or kind_of(text) == "safetensors"):
+        raise CommandError(f"{text} is a network of this project; --output is for .onnx and .tflite files")
+    about = ports.about(text, data, said) if is_file else ports.About()
     net, name, metadata = _loaded(text, about)
     if isinstance(net, Quantized) and not quantised:
         raise CommandError(f"{text} is quantised already; give the float network that it was made from")
@@ -158,7 +162,13 @@ def from_arguments(
     arguments: argparse.Namespace, quantised: bool = False, several: bool = False
 ) -> NetworkTarget:
     """The target in a command's arguments."""
-    return resolve(arguments.network, arguments.data, chosen_metric(arguments), quantised, several)
+    said = ports.About(
+        constants=ports.constants_of(arguments),
+        softmax=not getattr(arguments, "without_softmax", False),
+        outputs=ports.outputs_of(arguments),
+    )
+    metric = chosen_metric(arguments)
+    return resolve(arguments.network, arguments.data, metric, quantised, several, said)
 
 
 def chosen_metric(arguments: argparse.Namespace) -> Metric | None:
@@ -179,6 +189,11 @@ def again(arguments: argparse.Namespace) -> list[object]:
     for option in ("data", "metric"):
         value = getattr(arguments, option, None)
         given += [f"--{option}", value] if value is not None else []
+    for option in ("constant", "output"):
+        for text in getattr(arguments, option, None) or []:
+            given += [f"--{option}", text]
+    if getattr(arguments, "without_softmax", False):
+        given.append("--without-softmax")
     return given + (["--lower-is-better"] if getattr(arguments, "lower_is_better", False) else [])
 
 
@@ -194,7 +209,8 @@ def _loaded(text: str, about: ports.About) -> tuple[Any, str, dict[str, Any]]:
     if path.is_dir():
         raise CommandError(f"{text} is a folder; give a network of the zoo or a file of one ({LIST})")
     if kind_of(path) != "safetensors":
-        return load_model(path, **about.given), path.stem, {"data": text}  # not of a data set of the zoo
+        net = load_model(path, **about.given)
+        return net, path.stem, {"data": text}  # not of a data set of the zoo
     net, metadata = serialization.load(path), serialization.load_metadata(path)
     name = path.stem if "data" in metadata else metadata.get("network") or path.stem
     return net, str(name), metadata

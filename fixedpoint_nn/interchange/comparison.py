@@ -87,14 +87,15 @@ def compare(
     *,
     optimised: bool = False,
     constants: Mapping[str, ArrayLike] | None = None,
+    outputs: Sequence[str] | None = None,
 ) -> RuntimeComparison:
     """Run a .tflite or .onnx file on samples here and in its own runtime, and compare every tensor that both have.
 
     Samples are as for the network of `load_model`, or in the order of axes of an ONNX file; a sequence of arrays for
     several inputs. Integers must be equal; floats of ONNX have a margin, because onnxruntime sums in another order. A
     quantised ONNX file runs without graph optimisations, which change its results; `optimised` leaves them on.
-    `constants` fixes inputs of an ONNX file, as in `from_onnx`. A TFLite model that keeps variables is run over the
-    samples one after the other.
+    `constants` fixes inputs of an ONNX file, and `outputs` selects what is computed, as in `from_onnx`. A TFLite model
+    that keeps variables is run over the samples one after the other.
     """
     xs = (x,) if isinstance(x, np.ndarray) else tuple(x)
     if not xs or any(len(samples) == 0 for samples in xs):
@@ -109,14 +110,14 @@ def compare(
         from fixedpoint_nn.interchange.tflite.interpreter import JUDGE as judge
         from fixedpoint_nn.interchange.tflite.interpreter import tensors
 
-        found = tensors(path, xs)
+        found = tensors(path, xs, outputs)
     elif kind == "onnx":
         from fixedpoint_nn.interchange.onnx.runtime import JUDGE as judge
         from fixedpoint_nn.interchange.onnx.runtime import sigmoids
         from fixedpoint_nn.interchange.onnx.runtime import tensors as onnx_tensors
 
         approximate = sigmoids(path)
-        found = onnx_tensors(path, xs, optimised, constants)
+        found = onnx_tensors(path, xs, optimised, constants, outputs)
     else:
         raise ValueError(f"{path} is this project's own file, and no other runtime reads it")
     pairs = tuple(

@@ -36,17 +36,18 @@ def contents(
     path: str | os.PathLike[str],
     shapes: Mapping[str, Sequence[int]] | None = None,
     constants: Mapping[str, ArrayLike] | None = None,
+    outputs: Sequence[str] | None = None,
 ) -> ModelContents:
-    """Read the file; `shapes` and `constants` as in `from_onnx`."""
+    """Read the file; `shapes`, `constants` and `outputs` as in `from_onnx`."""
     kind = kind_of(path)
     if kind == "onnx":
-        return _onnx(path, shapes, constants)
+        return _onnx(path, shapes, constants, outputs)
     if shapes or constants:
         raise ValueError(
             f"{path} states all of its shapes and values; shapes and constants can be given for .onnx files only"
         )
     if kind == "tflite":
-        return _tflite(path)
+        return _tflite(path, outputs)
     net = load(os.fspath(path))
     shape = getattr(net, "shape", None)
     return ModelContents(kind, net=net, shapes=() if shape is None else (shape,))
@@ -56,36 +57,37 @@ def _onnx(
     path: str | os.PathLike[str],
     shapes: Mapping[str, Sequence[int]] | None,
     constants: Mapping[str, ArrayLike] | None,
+    outputs: Sequence[str] | None,
 ) -> ModelContents:
     from fixedpoint_nn.interchange.onnx.doors import WHOLE
     from fixedpoint_nn.interchange.onnx.file import read
     from fixedpoint_nn.interchange.onnx.importing import any_kind
     from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 
-    model = read(path)
-    inputs, outputs = (
+    model = read(path).only(outputs)
+    inputs, results = (
         tuple(f"{x.name} {x.type.lower()} ({', '.join(str(a) or '?' for a in x.axes)})" for x in group)
         for group in (model.inputs, model.outputs)
     )
     operators = Counter(operation.op for operation in model.operations)
     try:
-        found = any_kind(path, shapes=shapes, constants=constants)
+        found = any_kind(path, shapes=shapes, constants=constants, outputs=outputs)
     except UnsupportedModel as error:
-        return ModelContents("onnx", inputs, outputs, operators, refusals=tuple(map(str, error.refusals)))
+        return ModelContents("onnx", inputs, results, operators, refusals=tuple(map(str, error.refusals)))
     types = {x.name: x.type for x in model.inputs}
     samples = tuple(door.sample for door in found.inputs)
     whole = tuple(types[door.name] in WHOLE for door in found.inputs)
-    return ModelContents("onnx", inputs, outputs, operators, found.net, samples, whole)
+    return ModelContents("onnx", inputs, results, operators, found.net, samples, whole)
 
 
-def _tflite(path: str | os.PathLike[str]) -> ModelContents:
+def _tflite(path: str | os.PathLike[str], outputs: Sequence[str] | None) -> ModelContents:
     from fixedpoint_nn.interchange.tflite.convert import TfliteConversion, float_conversion
     from fixedpoint_nn.interchange.tflite.file import read
     from fixedpoint_nn.interchange.tflite.floats import is_float
     from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 
-    model = read(path)
-    inputs, outputs = (
+    model = read(path).only(outputs)
+    inputs, results = (
         tuple(f"{t.name} {t.dtype} {t.shape}" for t in (model.tensors[place] for place in group))
         for group in (model.inputs, model.outputs)
     )
@@ -96,14 +98,14 @@ def _tflite(path: str | os.PathLike[str]) -> ModelContents:
             samples = tuple(door.sample for door in found.inputs)
             integers = {tensor.name for tensor in model.tensors if not tensor.dtype.startswith("float")}
             ids = tuple(door.name in integers for door in found.inputs)
-            return ModelContents("tflite", inputs, outputs, operators, found.net, samples, ids)
+            return ModelContents("tflite", inputs, results, operators, found.net, samples, ids)
         conversion = TfliteConversion(model)
         net = conversion.network()
     except UnsupportedModel as error:
-        return ModelContents("tflite", inputs, outputs, operators, refusals=error.refusals)
+        return ModelContents("tflite", inputs, results, operators, refusals=error.refusals)
     known = conversion.model
     shapes = tuple(known.tensors[place].shape[1:] for place in known.inputs)
     inputs += tuple(
         f"the variable {state.name} {state.initial.dtype} {state.initial.shape}" for state in known.states
     )
-    return ModelContents("tflite", inputs, outputs, operators, net, shapes, (True,) * len(shapes))
+    return ModelContents("tflite", inputs, results, operators, net, shapes, (True,) * len(shapes))

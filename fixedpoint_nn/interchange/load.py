@@ -33,17 +33,25 @@ def load_model(
     *,
     shapes: Mapping[str, Sequence[int]] | None = None,
     constants: Mapping[str, ArrayLike] | None = None,
+    softmax: bool = True,
+    outputs: Sequence[str] | None = None,
 ) -> Any:
     """The network in a .onnx, QONNX, .tflite or .safetensors file: quantised if the file is, else over floats.
 
     The format is recognised by the content or the name of the file. `shapes` and `constants` are those of `from_onnx`.
+    `outputs` names values of the file to compute in place of its own outputs. With `softmax=False` a softmax at the
+    end of a quantised file is omitted.
 
     >>> net = load_model("model.onnx")  # doctest: +SKIP
     """
     kind = kind_of(path)
     if (shapes or constants) and kind != "onnx":
         raise ValueError(f"{path} says all of its shapes and values; they are given for .onnx files only")
-    given = {"shapes": shapes, "constants": constants} if kind == "onnx" else {}
+    given: dict[str, Any] = {"shapes": shapes, "constants": constants} if kind == "onnx" else {}
+    if kind != "safetensors":
+        given |= {"softmax": softmax, "outputs": outputs}
+    elif outputs:
+        raise ValueError(f"{path} is this project's own network, whose outputs are its last layer's")
     return READERS[kind](Path(path), **given)
 
 

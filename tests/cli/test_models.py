@@ -221,3 +221,29 @@ def test_an_imported_network_is_a_file_like_any_other(files: None, capsys: Captu
     assert refused(capsys, "compare", "o.safetensors", "--data", "last.npz").endswith(
         "no other runtime reads it"
     )
+
+
+def test_a_softmax_at_the_end_is_left_out_for_the_engine(files: None, capsys: Capture) -> None:
+    blob, samples = ds_cnn(size=(10, 6), channels=4, softmax=True)
+    Path("s.tflite").write_bytes(blob)
+    np.savez("s.npz", x=samples[:4])
+    emit = ("emit", "s.tflite", "--data", "s.npz", "--vectors", 2, "--corners", 0, "--out", "p")
+    assert run(*emit) == 1
+    hint = "--without-softmax leaves a softmax at the end out, and the argmax is the same."
+    assert capsys.readouterr().err.rstrip().endswith(hint)
+    assert found(capsys, *emit, "--without-softmax")["vectors"] == 2
+    assert found(capsys, "verify", "p")["passed"]
+    floats = ("emit", "m.onnx", "--data", "last.npz", "--word", 8, "--without-softmax", "--out", "q")
+    assert refused(capsys, *floats) == "--without-softmax is for quantised files, and m.onnx is over floats"
+
+
+def test_a_file_is_read_up_to_one_of_its_values(files: None, capsys: Capture) -> None:
+    inside = ("--output", "p")
+    assert found(capsys, "import", "m.onnx", "--check", *inside)["outputs"] == ["p  ()"]
+    assert found(capsys, "compare", "m.onnx", "--data", "last.npz", *inside)["equal"]
+    emit = ("--data", "last.npz", "--word", 8, "--vectors", 2, "--corners", 0, *inside)
+    assert found(capsys, "emit", "m.onnx", *emit, "--out", "p")["vectors"] == 2
+    assert found(capsys, "verify", "p")["passed"]
+    assert refused(capsys, "emit", "moons", *inside, "--out", "q") == (
+        "moons is a network of this project; --output is for .onnx and .tflite files"
+    )

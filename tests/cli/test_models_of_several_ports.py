@@ -100,6 +100,14 @@ def test_an_input_is_fixed_at_a_number(capsys: Capture) -> None:
     fixed = ("--constant", "factor=2.5")
     assert found(capsys, "import", "scaled.onnx", "--check", *fixed)["refusals"] == []
     assert found(capsys, "compare", "scaled.onnx", "--data", "x.npz", *fixed)["equal"]
+    emit = ("--word", 8, "--vectors", 2, "--corners", 0)
+    assert (
+        found(capsys, "emit", "scaled.onnx", "--data", "x.npz", *emit, *fixed, "--out", "p")["vectors"] == 2
+    )
+    assert found(capsys, "verify", "p")["passed"]
+    assert refused(capsys, "emit", "moons", *emit, *fixed, "--out", "q") == (
+        "moons has no inputs that can be fixed; --constant is for .onnx files"
+    )
     assert refused(capsys, "import", "scaled.onnx", "--check", "--constant", "factor=two") == (
         "--constant 'factor=two' is not like sr=16000"
     )

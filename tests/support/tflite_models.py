@@ -15,7 +15,8 @@ from typing import Any
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from fixedpoint_nn.interchange.tflite.interpreter import interpreter_of
 
 TYPES = {
     "float32": schema.TensorType.FLOAT32,
@@ -177,9 +178,7 @@ def options(kind: str, **values: Any) -> Any:
 
 def run(blob: bytes, *samples: np.ndarray) -> np.ndarray:
     """What the interpreter's reference kernels give, sample by sample: (samples, ...)."""
-    interpreter = Interpreter(
-        model_content=blob, experimental_op_resolver_type=OpResolverType.BUILTIN_REF, num_threads=1
-    )
+    interpreter = interpreter_of(blob)
     interpreter.allocate_tensors()
     places = [about["index"] for about in interpreter.get_input_details()]
     result = interpreter.get_output_details()[0]["index"]

@@ -11,7 +11,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tests.support.tflite_models import TYPES, ModelBuilder, options
+from tests.support.tflite_products import MAKERS as PRODUCTS
 from tests.support.tflite_rearranging import MAKERS as REARRANGING
+from tests.support.tflite_rearranging import common
 
 SAMPLES = 6
 Draw = Callable[[Any], Any]
@@ -25,10 +27,15 @@ class Drawn:
     bits: int
     rng: np.random.Generator
     model: ModelBuilder
+    unsigned: bool = False
 
     @property
     def dtype(self) -> str:
-        return f"int{self.bits}"
+        return f"uint{self.bits}" if self.unsigned else f"int{self.bits}"
+
+    @property
+    def lowest(self) -> int:
+        return int(np.iinfo(self.dtype).min)
 
     def integer(self, low: int, high: int) -> int:
         return self.draw(st.integers(low, high))
@@ -45,7 +52,8 @@ class Drawn:
     def zero(self) -> int:
         if self.bits == 16:
             return 0
-        return self.choice(-128, 0, 127) if self.draw(st.booleans()) else self.integer(-128, 127)
+        code = self.choice(0, 128, 255) if self.draw(st.booleans()) else self.integer(0, 255)
+        return code + self.lowest
 
     def codes(self, shape: tuple[int, ...], dtype: str | None = None) -> np.ndarray:
         """Integers of the whole type, its ends often among them."""
@@ -71,10 +79,10 @@ class Drawn:
 
 
 @st.composite
-def models(draw: Draw, operator: str, bits: int) -> tuple[bytes, np.ndarray]:
+def models(draw: Draw, operator: str, bits: int, unsigned: bool = False) -> tuple[bytes, np.ndarray]:
     """A model of one operator, and inputs for it."""
     seed = draw(st.integers(0, 2**32 - 1))
-    d = Drawn(draw, bits, np.random.default_rng(seed), ModelBuilder())
+    d = Drawn(draw, bits, np.random.default_rng(seed), ModelBuilder(), unsigned)
     output = MAKERS[operator](d)
     shape = d.model.tensors[d.model.inputs[0]].shape[1:]
     return d.model.finish([output]), d.codes((SAMPLES, *shape))
@@ -86,6 +94,9 @@ def size_of(image: int, kernel: int, stride: int, dilation: int, padding: int) -
 
 
 def _weights(d: Drawn, shape: tuple[int, ...], outputs: int, axis: int, per_channel: bool) -> tuple[int, Any]:
+    if d.unsigned:
+        scale = d.scale(1e-3, 0.1)
+        return d.model.constant(d.codes(shape), scale=scale, zero=d.zero()), [scale]
     low = d.choice(-127, -8, -1)
     ints = d.rng.integers(low, -low + 1, shape).astype(np.int8)
     scales = [d.scale(1e-3, 0.1) for _ in range(outputs)] if per_channel else [d.scale(1e-3, 0.1)]
@@ -231,7 +242,7 @@ def _pool(d: Drawn, kind: str) -> int:
     )
 
 
-def mean(d: Drawn) -> int:
+def _reduced(d: Drawn, kind: str) -> int:
     image = d.image()
     axes = d.choice([1, 2], [2, 1], [1], [2], [3], [-1], [1, 2, 3], [2, 3], [-2])
     keep = d.draw(st.booleans())
@@ -241,9 +252,10 @@ def mean(d: Drawn) -> int:
         1 if axis in chosen else size for axis, size in enumerate((1, *image)) if keep or axis not in chosen
     ]
     places = d.model.constant(np.array(axes, np.int32))
-    return d.model.operator(
-        "MEAN", [x, places], shape, options("Reducer", keepDims=keep), **d.out(_scale(d, x))
-    )
+    terms = int(np.prod([(1, *image)[axis] for axis in chosen])) if kind == "SUM" else 1
+    same = kind.startswith("REDUCE") or d.choice(True, False, False)
+    out = common(d, x) if same else d.out(_scale(d, x) * terms**0.5)
+    return d.model.operator(kind, [x, places], shape, options("Reducer", keepDims=keep), **out)
 
 
 def _second(d: Drawn, x: int, shape: tuple[int, ...]) -> int:
@@ -260,13 +272,15 @@ def _second(d: Drawn, x: int, shape: tuple[int, ...]) -> int:
 
 def _binary(d: Drawn, kind: str) -> int:
     image = d.image()
-    if kind != "MUL" and d.bits == 16 and d.draw(st.booleans()):
+    if kind in ("ADD", "SUB") and d.bits == 16 and d.draw(st.booleans()):
         return _add_by_shifts(d, image, kind)
     x = d.input(image)
     second = _second(d, x, image)
     pair = [x, second] if d.draw(st.booleans()) else [second, x]
     a, b = _scale(d, x), _scale(d, second)
-    if kind != "MUL":
+    if kind == "SQUARED_DIFFERENCE":
+        about, scale = options("SquaredDifference"), 60 * max(a, b) ** 2
+    elif kind != "MUL":
         about = options(kind.capitalize(), fusedActivationFunction=d.fused(), potScaleInt16=False)
         scale = max(a, b)
     else:
@@ -409,13 +423,21 @@ def concatenation(d: Drawn) -> int:
 
 def _unary(d: Drawn, kind: str) -> int:
     image = d.image()
-    x = d.input(image, scale=d.scale(1e-3, 0.3))
+    x = d.input(image, scale=d.scale(1e-3, 0.05 if kind == "EXP" else 0.3))
     out = d.out(_scale(d, x))
     if kind == "LOGISTIC":
         out["scale"] = 1 / 256 if d.bits == 8 else 1 / 32768
+    if kind == "LOGISTIC" and d.unsigned:
+        out["zero"] = 0
+    if kind == "TANH" and d.unsigned:
+        out["zero"] = 128
     if kind == "TANH":
         out["scale"] = d.choice(1 / 128, 0.01) if d.bits == 8 else 1 / 32768
     made = options("LeakyRelu", alpha=d.choice(0.01, 0.1, 0.5, 1.0)) if kind == "LEAKY_RELU" else None
+    if kind == "GELU":
+        made = options("Gelu", approximate=d.choice(True, False))
+    if kind == "RSQRT":  # of a value without a sign
+        x = d.model.operator("RELU", [x], (1, *image), None, d.dtype, scale=d.scale(1e-3, 0.3), zero=-128)
     if kind == "QUANTIZE":
         out["dtype"] = d.choice("int8", "int16")
         out["zero"] = 0 if out["dtype"] == "int16" else d.integer(-128, 127)
@@ -425,7 +447,7 @@ def _unary(d: Drawn, kind: str) -> int:
 def softmax(d: Drawn) -> int:
     image = d.choice((), (2,), (2, 3)) + (d.integer(1, 12),)
     x = d.input(image, scale=d.scale(1e-3, 1.0))
-    scale, zero = (1 / 256, -128) if d.bits == 8 else (1 / 32768, 0)
+    scale, zero = (1 / 256, d.lowest) if d.bits == 8 else (1 / 32768, 0)
     beta = d.choice(1.0, 1.0, 0.5, 3.0)
     return d.model.operator(
         "SOFTMAX", [x], (1, *image), options("Softmax", beta=beta), d.dtype, scale=scale, zero=zero
@@ -481,13 +503,17 @@ def lstm(d: Drawn) -> int:
 
 
 MAKERS: dict[str, Callable[[Drawn], int]] = {
+    **PRODUCTS,
     **REARRANGING,
     "CONV_2D": conv_2d,
     "DEPTHWISE_CONV_2D": depthwise_conv_2d,
     "FULLY_CONNECTED": fully_connected,
     "AVERAGE_POOL_2D": lambda d: _pool(d, "AVERAGE_POOL_2D"),
     "MAX_POOL_2D": lambda d: _pool(d, "MAX_POOL_2D"),
-    "MEAN": mean,
+    **{
+        kind: (lambda d, kind=kind: _reduced(d, kind)) for kind in ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN")
+    },
+    "SQUARED_DIFFERENCE": lambda d: _binary(d, "SQUARED_DIFFERENCE"),
     "ADD": lambda d: _binary(d, "ADD"),
     "SUB": lambda d: _binary(d, "SUB"),
     "MUL": lambda d: _binary(d, "MUL"),
@@ -512,6 +538,12 @@ MAKERS: dict[str, Callable[[Drawn], int]] = {
             "QUANTIZE",
             "HARD_SWISH",
             "LEAKY_RELU",
+            "ABS",
+            "ELU",
+            "EXP",
+            "GELU",
+            "LOG",
+            "RSQRT",
         )
     },
 }

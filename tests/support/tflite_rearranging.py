@@ -112,6 +112,45 @@ def space_to_depth(d: Any) -> int:
     )
 
 
+def pad_with(d: Any) -> int:
+    rank = d.integer(2, 4)
+    shape = d.image()[: rank - 1]
+    x = d.input(shape)
+    edges = np.array([(0, 0), *((d.integer(0, 2), d.integer(0, 2)) for _ in shape)])
+    padded = [size + int(edge.sum()) for size, edge in zip((1, *shape), edges, strict=True)]
+    same = common(d, x)
+    value = d.model.constant(d.codes((1,)), scale=same["scale"], zero=same["zero"])
+    inputs = [x, d.model.constant(edges.astype(np.int32)), value]
+    return d.model.operator("PADV2", inputs, padded, options("PadV2"), **same)
+
+
+def mirror_pad(d: Any) -> int:
+    image = d.image()
+    x = d.input(image)
+    mode = d.choice(0, 1)
+    most = [min(size - 1 + mode, 3) for size in image]
+    edges = np.array([(0, 0), *((d.integer(0, n), d.integer(0, n)) for n in most)])
+    padded = [size + int(edge.sum()) for size, edge in zip((1, *image), edges, strict=True)]
+    inputs = [x, d.model.constant(edges.astype(np.int32))]
+    return d.model.operator("MIRROR_PAD", inputs, padded, options("MirrorPad", mode=mode), **common(d, x))
+
+
+def tile(d: Any) -> int:
+    image = d.image()
+    x = d.input(image)
+    times = [1, *(d.integer(1, 3) for _ in image)]
+    shape = [size * count for size, count in zip((1, *image), times, strict=True)]
+    inputs = [x, d.model.constant(np.array(times, np.int32))]
+    return d.model.operator("TILE", inputs, shape, options("Tile"), **common(d, x))
+
+
+def reverse(d: Any) -> int:
+    image = d.image()
+    x = d.input(image)
+    inputs = [x, d.model.constant(np.array([d.integer(1, 3)], np.int32))]
+    return d.model.operator("REVERSE_V2", inputs, (1, *image), options("ReverseV2"), **common(d, x))
+
+
 def resize_nearest(d: Any) -> int:
     height, width, channels = d.image()
     x = d.input((height, width, channels))
@@ -145,11 +184,15 @@ MAKERS: dict[str, Callable[[Any], int]] = {
     "GATHER": gather,
     "MAXIMUM": compared("MAXIMUM"),
     "MINIMUM": compared("MINIMUM"),
+    "MIRROR_PAD": mirror_pad,
     "PACK": pack,
+    "PADV2": pad_with,
     "RESIZE_NEAREST_NEIGHBOR": resize_nearest,
     "SPACE_TO_DEPTH": space_to_depth,
     "SPLIT": split,
     "SPLIT_V": split_v,
+    "REVERSE_V2": reverse,
+    "TILE": tile,
     "TRANSPOSE": transpose,
     "UNPACK": unpack,
 }

@@ -94,3 +94,23 @@ def _shifted(x: Any, shift: int) -> Any:
 
 
 WIDE, SHORT = Gemmlowp(32), Gemmlowp(16)
+_HALF_THREE = 3 << 27  # 3/2 with 3 integer bits
+_HALF_ROOT_OF_2 = 1518500250  # sqrt(2) / 2 with none
+
+
+def inverse_square_root(x: int) -> tuple[int, int]:
+    """(m, shift) with 1 / sqrt(x) = m / 2**31 / 2**shift for x >= 1, by five steps of Newton's iteration."""
+    if x <= 1:
+        return WIDE.one, 0
+    shift = 11
+    while x >= 1 << 29:
+        x, shift = x // 4, shift + 1
+    pairs = (31 - x.bit_length()) // 2 - 1
+    shift, x = shift - pairs, x << 2 * pairs
+    half = rounding_shift(x >> 1, 1)
+    y = 1 << 28
+    for _ in range(5):
+        cube = WIDE.fit(WIDE.product(WIDE.product(y, y), y) << 6)
+        y = WIDE.fit((WIDE.product(_HALF_THREE, y) - WIDE.product(half, cube)) << 3)
+    m = int(WIDE.product(y, _HALF_ROOT_OF_2))
+    return (m << -shift, 0) if shift < 0 else (m, shift)

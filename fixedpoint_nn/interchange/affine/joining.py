@@ -34,6 +34,21 @@ class RescaledSum:
 
 
 @dataclass(frozen=True)
+class RescaledSquare:
+    """rescale((left(x) - right(y))**2), or of left(x) - constant; `square` declares the range of the squares."""
+
+    rescale: Rescale
+    left: Layer
+    right: Layer | None = None
+    constant: Number | None = parameter(default=None)
+    square: Quantizer | None = cast_point()
+
+    def __call__(self, x: Number, y: Number | None = None) -> Any:
+        difference = self.left(x) - (self.constant if self.right is None else self.right(y))
+        return self.rescale((difference * difference).cast(self.square))
+
+
+@dataclass(frozen=True)
 class RescaledProduct:
     """rescale(x * y), or rescale(x * constant); `product` declares the range of the products."""
 
@@ -67,3 +82,26 @@ class Stacked:
         shape = (*first.shape[1 : self.axis], 1, *first.shape[self.axis :])
         one, *more = (x.reshape(-1, *shape) for x in (first, *others))
         return one.concat(more, axis=self.axis).cast(self.out)
+
+
+@dataclass(frozen=True)
+class RescaledMatMul:
+    """rescale(x @ y), or rescale(x @ constant), of batches of matrices; `flipped` says whose last axes are swapped."""
+
+    rescale: Rescale
+    product: Quantizer | None = cast_point()
+    flipped: tuple[bool, bool] = (False, False)
+    constant: Number | None = parameter(default=None)
+
+    def __call__(self, x: Number, y: Number | None = None) -> Any:
+        x = swapped(x) if self.flipped[0] else x
+        if self.constant is not None:
+            return self.rescale((x @ self.constant).cast(self.product))
+        assert y is not None
+        return self.rescale(x.matmul(swapped(y) if self.flipped[1] else y).cast(self.product))
+
+
+def swapped(x: Number) -> Any:
+    """The transposed matrices: x with its last two axes exchanged."""
+    *before, rows, columns = range(x.ndim)
+    return x.transpose(*before, columns, rows)

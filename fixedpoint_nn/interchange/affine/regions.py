@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from fixedpoint_nn.interchange.affine.rescale import Rescale
-from fixedpoint_nn.layers.fields import parameter
+from fixedpoint_nn.layers.fields import cast_point, parameter
 from fixedpoint_nn.numbers.number import Number
 from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
+from fixedpoint_nn.numerics.quantizer import Quantizer
 
 NOWHERE: Padding = ((0, 0), (0, 0))
 
@@ -47,6 +48,20 @@ class AxesMean:
             for axis in self.axes:
                 total = total.sum(axis=axis, keepdims=True)
         return self.rescale(total.reshape(-1, *self.shape))
+
+
+@dataclass(frozen=True)
+class AxesMinimum:
+    """The minimum over `axes`, which keep length 1: the largest of the negated values, negated."""
+
+    axes: tuple[int, ...]
+    out: Quantizer | None = cast_point()
+
+    def __call__(self, x: Number) -> Any:
+        negated = -x
+        for axis in self.axes:
+            negated = negated.max(axis=axis, keepdims=True)
+        return (-negated).cast(self.out)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fixedpoint_nn.layers.fields import cast_point, parameter, table_point
+from fixedpoint_nn.layers.structure import Layer
 from fixedpoint_nn.numbers.number import Number
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.value_table import ValueTable
@@ -93,7 +94,7 @@ class TwoSlopes:
     """rise(x) for x > 0, else lean(x)."""
 
     rise: Rescale
-    lean: Rescale
+    lean: Layer
     out: Quantizer | None = cast_point()
 
     def __call__(self, x: Number) -> Any:

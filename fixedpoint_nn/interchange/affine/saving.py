@@ -4,10 +4,19 @@
 from __future__ import annotations
 
 from fixedpoint_nn.interchange.affine.centred import Scaled, Shifted
-from fixedpoint_nn.interchange.affine.joining import Joined, RescaledProduct, RescaledSum, Stacked
+from fixedpoint_nn.interchange.affine.filters import RememberedFeatures, TimeFilters
+from fixedpoint_nn.interchange.affine.interpolated_image import InterpolatedImage
+from fixedpoint_nn.interchange.affine.joining import (
+    Joined,
+    RescaledMatMul,
+    RescaledProduct,
+    RescaledSquare,
+    RescaledSum,
+    Stacked,
+)
 from fixedpoint_nn.interchange.affine.lstm import IntegerLSTM, Share
 from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
-from fixedpoint_nn.interchange.affine.regions import AxesMean, Cut, WindowMean, ZeroPad
+from fixedpoint_nn.interchange.affine.regions import AxesMean, AxesMinimum, Cut, WindowMean, ZeroPad
 from fixedpoint_nn.interchange.affine.rescale import Clamp, Fitted, Lookup, Rescale, TwoSlopes
 from fixedpoint_nn.interchange.affine.shares import Shares
 from fixedpoint_nn.interchange.affine.softmax import Softmax8, Softmax16
@@ -19,15 +28,20 @@ from fixedpoint_nn.network.encoding import register
 CLASSES = (
     AffineQuantizer,
     AxesMean,
+    AxesMinimum,
     Clamp,
     Cut,
     Fitted,
     IntegerLSTM,
+    InterpolatedImage,
     Joined,
     Lookup,
     Refined,
+    RememberedFeatures,
     Rescale,
+    RescaledMatMul,
     RescaledProduct,
+    RescaledSquare,
     RescaledSum,
     Scaled,
     Scaling,
@@ -39,6 +53,7 @@ CLASSES = (
     Stacked,
     Standardized,
     Thresholds,
+    TimeFilters,
     TwoSlopes,
     WeightedSum,
     WindowMean,

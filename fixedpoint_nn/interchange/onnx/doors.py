@@ -115,9 +115,10 @@ def arrangement(model: OnnxModel, declared: Declared, batched: bool) -> tuple[in
 def _batch_axis(model: OnnxModel, declared: Declared) -> int:
     """The first axis, unless only another one has the size or the name of another input's first axis.
 
-    So a state of two rows of an LSTM, (2, batch, 128), has its batch in the middle.
+    So a state of two rows of an LSTM, (2, batch, 128), has its batch in the middle. Inputs of one axis are parameters
+    rather than samples.
     """
-    batches = {x.axes[0] for x in model.inputs if x.axes and x.name != declared.name}
+    batches = {x.axes[0] for x in model.inputs if len(x.axes) > 1 and x.name != declared.name}
     if isinstance(declared.axes[0], str) or declared.axes[0] == 1 or declared.axes[0] in batches:
         return 0
     places = [axis for axis, size in enumerate(declared.axes) if size in batches]

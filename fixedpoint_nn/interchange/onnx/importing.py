@@ -35,7 +35,7 @@ def from_onnx(
     added. Images are (batch, height, width, channels), whatever their order in the file; sequences of an LSTM, GRU or
     RNN are (batch, time, features). `shapes` gives sizes that the file leaves open, in the file's order: `shapes={"x":
     (1, 3, 32, 32)}`. `constants` fixes inputs, such as a sampling rate: `constants={"sr": 16000}`. `outputs` selects
-    outputs by name.
+    outputs by name, or values inside of the file, and what only other outputs need is not read.
 
     A file with QuantizeLinear, QLinearConv, ConvInteger, QONNX's Quant, ... becomes a quantised network with the
     file's integers. `input` is the quantizer of inputs that the file does not quantise. With `softmax=False` a softmax

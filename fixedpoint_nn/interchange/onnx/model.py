@@ -61,12 +61,15 @@ class OnnxModel:
     about: Mapping[str, str] = field(default_factory=dict)  # the file's metadata
 
     def only(self, outputs: Sequence[str] | None) -> OnnxModel:
-        """The model reduced to these outputs, or to all for None."""
-        names = [output.name for output in self.outputs]
+        """The model reduced to these outputs, which may be values inside of it, or to its own outputs for None."""
+        declared = {output.name: output for output in self.outputs}
+        computed = {name for operation in self.operations for name in operation.outputs if name}
         for name in outputs or ():
-            if name not in names:
-                raise OnnxError(f"the model has no output {name!r}; its outputs are {', '.join(names)}")
-        chosen = tuple(output for output in self.outputs if outputs is None or output.name in outputs)
+            if name not in declared and name not in computed:
+                raise OnnxError(
+                    f"the model computes no value {name!r}; its outputs are {', '.join(declared)}"
+                )
+        chosen = tuple(declared.get(name, Declared(name, "", ())) for name in outputs or declared)
         needed = {output.name for output in chosen}
         kept = []
         for operation in reversed(self.operations):

@@ -110,11 +110,13 @@ class OnnxConversion:
         constants: Mapping[str, ArrayLike],
         alone: bool = False,
     ) -> None:
-        self.model, self.batched, self.alone = model, batched, alone
+        self.batched, self.alone = batched, alone
         known = [declared.name for declared in model.inputs]
         for name in (*shapes, *constants):
             if name not in known:
                 raise OnnxError(f"the model has no input {name!r}; its inputs are {', '.join(known)}")
+        open_ = tuple(declared for declared in model.inputs if declared.name not in constants)
+        self.model = replace(model, inputs=open_)  # a constant says nothing about the batch
         self.operands: dict[str, Operand] = dict(model.constants)
         self.operands |= {
             declared.name: fixed_input(declared, constants[declared.name])
@@ -129,8 +131,8 @@ class OnnxConversion:
         used = {name for operation in model.operations for name in operation.inputs}
         used.update(output.name for output in model.outputs)
         self.at_once = self._at_once(shapes)
-        for declared in model.inputs:
-            if declared.name not in constants and declared.name in used:
+        for declared in open_:
+            if declared.name in used:
                 self._input(declared, shapes.get(declared.name))
         self.free = frozenset(door.name for door in self.inputs)
 

@@ -44,6 +44,7 @@ def tensors(
     xs: Sequence[Array],
     optimised: bool = False,
     constants: Mapping[str, ArrayLike] | None = None,
+    outputs: Sequence[str] | None = None,
 ) -> Iterator[tuple[str, Array, Array, bool]]:
     """(name, theirs, ours, exact) of each tensor that both have, in the file's order of axes.
 
@@ -51,10 +52,11 @@ def tensors(
     of the samples.
     """
     fixed = dict(constants or {})
-    model = read(path)
+    model = read(path).only(outputs)
     names_in = [declared.name for declared in model.inputs if declared.name not in fixed]
     sizes = {name: x.shape for name, x in zip(names_in, xs, strict=False)} if len(names_in) == len(xs) else {}
-    found = any_kind(path, shapes=shapes_of(model, sizes, fixed) or None, constants=fixed or None)
+    shapes = shapes_of(model, sizes, fixed) or None
+    found = any_kind(path, shapes=shapes, constants=fixed or None, outputs=outputs)
     if len(found.inputs) != len(xs):
         names = ", ".join(door.name for door in found.inputs)
         raise OnnxError(

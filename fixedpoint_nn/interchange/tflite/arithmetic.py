@@ -10,17 +10,19 @@ import numpy as np
 
 from fixedpoint_nn.interchange.affine.centred import Scaled
 from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, fixed_constant, integer_format
-from fixedpoint_nn.interchange.affine.joining import RescaledProduct, RescaledSum
+from fixedpoint_nn.interchange.affine.joining import RescaledProduct, RescaledSquare, RescaledSum
 from fixedpoint_nn.interchange.affine.multiplier import multiplied, quantized_multiplier
 from fixedpoint_nn.interchange.affine.rescale import Lookup
 from fixedpoint_nn.interchange.affine.rescaling import fitted, rescaled_twice
+from fixedpoint_nn.interchange.tflite.codes import eight_bits
 from fixedpoint_nn.interchange.tflite.model import TfliteTensor
 from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep, TfliteValue
 from fixedpoint_nn.layers.structure import Layer, Sequential
 from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.value_table import ValueTable
 
-LEFT_SHIFTS = {"int8": 20, "int16": 15}
+LEFT_SHIFTS = {"int8": 20, "uint8": 20, "int16": 15}
+SQUARE_SHIFT = 7
 
 
 def add(step: TfliteStep) -> Made:
@@ -40,31 +42,51 @@ def _sum(step: TfliteStep, sign: int) -> Made:
     up = LEFT_SHIFTS[dtype]
     if dtype == "int16" and step.options["PotScaleInt16"] and pair.powers_of_two(output):
         return _add_by_shifts(step, pair, output, sign)
-    scales = pair.first.tensor.scale, pair.second_tensor.scale
-    twice = 2 * max(scales)
-    reals = scales[0] / twice, scales[1] / twice
     codes = step.activation_range()
-    left, left_range = _addend(step, pair.first, reals[0], up, "left")
-    if pair.second is not None:
-        right, right_range = _addend(step, pair.second, reals[1], up, "right")
-        fixed = None
-    else:
-        m, shift = quantized_multiplier(reals[1])
-        ints = np.vectorize(lambda code: multiplied(int(code) << up, m, shift), otypes=[np.int64])(
-            pair.integers()
-        )
-        right, right_range, fixed = (
-            None,
-            (min(int(ints.min()), 0), max(int(ints.max()), 0)),
-            fixed_constant(ints),
-        )
+    twice, left, left_range, right, right_range, fixed = _aligned(step, pair, up)
     signs = (sign, 1) if pair.swapped else (1, sign)
     sums = _added(_signed(left_range, signs[0]), _signed(right_range, signs[1]))
     real = twice / (float(1 << up) * output.scale)
-    if not 0 < real < 1:
-        raise Unsuited(f"scales its sum by {real:.4g}, and TFLite by less than 1")
+    _less_than_one(real, "sum")
     rescale = rescaled_twice(real, sums, codes, step.name)
     return Made(RescaledSum(rescale, left, right, fixed, signs), pair.takes, codes)
+
+
+def _aligned(step: TfliteStep, pair: OperandPair, up: int) -> tuple[Any, ...]:
+    """Both operands times 2**up, as multiples of twice the larger scale.
+
+    (that scale, layer and range of the first, layer and range of the second, constant in place of its layer).
+    """
+    scales = pair.first.tensor.scale, pair.second_tensor.scale
+    twice = 2 * max(scales)
+    reals = scales[0] / twice, scales[1] / twice
+    left = _addend(step, pair.first, reals[0], up, "left")
+    if pair.second is not None:
+        return twice, *left, *_addend(step, pair.second, reals[1], up, "right"), None
+    m, shift = quantized_multiplier(reals[1])
+    scaled = np.vectorize(lambda code: multiplied(int(code) << up, m, shift), otypes=[np.int64])
+    ints = scaled(pair.integers())
+    return twice, *left, None, (min(int(ints.min()), 0), max(int(ints.max()), 0)), fixed_constant(ints)
+
+
+def squared_difference(step: TfliteStep) -> Made:
+    """Convert SQUARED_DIFFERENCE: operands times 2**7, rescaled to twice the larger scale; the square, rescaled."""
+    pair, output = _operands(step), step.output()
+    eight_bits(step, pair.first, ("int8",))
+    step.same_type(pair.first.tensor, pair.second_tensor, output)
+    twice, left, left_range, right, right_range, fixed = _aligned(step, pair, SQUARE_SHIFT)
+    low, high = _added(left_range, _signed(right_range, -1))
+    squares = 0, max(-low, high) ** 2
+    real = twice * twice / float(np.float32(1 << 2 * SQUARE_SHIFT) * np.float32(output.scale))
+    _less_than_one(real, "square")
+    rescale = rescaled_twice(real, squares, output.centred, step.name)
+    layer = RescaledSquare(rescale, left, right, fixed, exact(*squares, f"{step.name}.square"))
+    return Made(layer, pair.takes, output.centred)
+
+
+def _less_than_one(real: float, what: str) -> None:
+    if not 0 < real < 1:
+        raise Unsuited(f"scales its {what} by {real:.4g}, and TFLite by less than 1")
 
 
 def _add_by_shifts(step: TfliteStep, pair: OperandPair, output: TfliteTensor, sign: int) -> Made:
@@ -187,7 +209,7 @@ def _addend(
     m, shift = quantized_multiplier(real)
     ends = multiplied(x.low << up, m, shift), multiplied(x.high << up, m, shift)
     name = f"{step.name}.{side}"
-    if x.tensor.dtype == "int8":
+    if x.tensor.dtype != "int16":
         table = ValueTable.of(
             "addend",
             lambda code: multiplied(min(max(code, x.low), x.high) << up, m, shift),

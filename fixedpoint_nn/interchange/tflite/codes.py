@@ -4,21 +4,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, integer_format
+from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, fixed_constant, integer_format
 from fixedpoint_nn.interchange.affine.gemmlowp import SHORT
+from fixedpoint_nn.interchange.affine.joining import RescaledProduct
 from fixedpoint_nn.interchange.affine.multiplier import (
     multiplied,
     quantized_multiplier,
-    round_away,
     rounding_shift,
 )
 from fixedpoint_nn.interchange.affine.rescale import Lookup, TwoSlopes
 from fixedpoint_nn.interchange.affine.rescaling import rescaled_twice
-from fixedpoint_nn.interchange.tflite.curves16 import CURVES16
 from fixedpoint_nn.interchange.tflite.step import (
     RELU,
     RELU6,
@@ -27,7 +25,10 @@ from fixedpoint_nn.interchange.tflite.step import (
     TfliteStep,
     TfliteValue,
     activation_range,
+    spreads,
 )
+from fixedpoint_nn.layers.activation import Abs
+from fixedpoint_nn.layers.structure import Sequential
 from fixedpoint_nn.numerics.value_table import ValueTable
 
 RELU_0_TO_1 = -1
@@ -86,13 +87,52 @@ def leaky_relu(step: TfliteStep) -> Made:
         above, below = (rescaled_twice(real, x.range, codes, f"{step.name}.slope") for real in (rise, lean))
         return Made(TwoSlopes(above, below, exact(*codes, step.name)), (x,), codes)
     pair = quantized_multiplier(rise), quantized_multiplier(lean)
-    return _tabulated(step, x, lambda code: multiplied(code, *pair[code < 0]))
+    return tabulated(step, x, lambda code: multiplied(code, *pair[code < 0]))
+
+
+def prelu(step: TfliteStep) -> Made:
+    """Convert PRELU: one multiplier above zero, and below zero one for the product with the constant slope."""
+    x, output, slopes = step.value(0), step.output(), step.constant(1)
+    eight_bits(step, x)
+    step.same_type(x.tensor, slopes)
+    if len(slopes.scales) != 1 or slopes.data is None or not spreads(slopes.shape, x.tensor.shape):
+        raise Unsuited(
+            f"has slopes of shape {slopes.shape} with {len(slopes.scales)} scales for a value of shape {x.tensor.shape}"
+        )
+    scale, out = np.float32(x.tensor.scale), np.float32(output.scale)
+    rise, lean = float(scale / out), float(scale * np.float32(slopes.scale) / out)
+    fixed = slopes.data.astype(np.int64) - slopes.zero
+    ends = [min(x.low, 0) * int(end) for end in (fixed.min(), fixed.max())]
+    products = min(*ends, 0), max(*ends, 0)
+    codes = output.centred
+    above = rescaled_twice(rise, (0, max(x.high, 0)), codes, f"{step.name}.rise")
+    below = RescaledProduct(
+        rescaled_twice(lean, products, codes, f"{step.name}.lean"),
+        exact(*products, f"{step.name}.product"),
+        fixed_constant(fixed),
+    )
+    return Made(TwoSlopes(above, below, exact(*codes, step.name)), (x,), codes)
+
+
+def absolute(step: TfliteStep) -> Made:
+    """Convert ABS, of another scale too."""
+    x, output = step.value(0), step.output()
+    dtype = step.same_type(x.tensor, output)
+    if dtype == "uint8":
+        raise Unsuited("has values without a sign, and TFLite's kernel takes none")
+    real, codes = float(np.float32(x.tensor.scale) / np.float32(output.scale)), output.centred
+    if dtype == "int16":
+        most = max(-x.low, x.high)
+        size = Abs(exact(0, most, f"{step.name}.size"))
+        return Made(Sequential(size, rescaled_twice(real, (0, most), codes, step.name)), (x,), codes)
+    pair = quantized_multiplier(real)
+    return tabulated(step, x, lambda code: multiplied(abs(code), *pair))
 
 
 def hard_swish(step: TfliteStep) -> Made:
     """Convert HARD_SWISH: x * relu6(x + 3) / 6 in 16-bit integers."""
     x, output = step.value(0), step.output()
-    _eight_bits(step, x)
+    eight_bits(step, x)
     fine = np.float32(1 / 128) * np.float32(x.tensor.scale)
     out, up = _short(float(fine / np.float32(output.scale)))
     reluish, power = _short(float(fine / (np.float32(3) / np.float32(32768))))
@@ -112,7 +152,7 @@ def hard_swish(step: TfliteStep) -> Made:
         product = ((share + (1 << 15)) >> 1) * int(straight)
         return rounding_shift(abs(product) >> 15 if product >= 0 else -(abs(product) >> 15), -up)
 
-    return _tabulated(step, x, function)
+    return tabulated(step, x, function)
 
 
 def _short(real: float) -> tuple[int, int]:
@@ -121,12 +161,14 @@ def _short(real: float) -> tuple[int, int]:
     return (min((m + (1 << 15)) >> 16, (1 << 15) - 1), shift)
 
 
-def _eight_bits(step: TfliteStep, x: TfliteValue) -> None:
-    if step.same_type(x.tensor, step.output()) != "int8":
-        raise Unsuited("has 16-bit activations, and 8 bits are supported")
+def eight_bits(step: TfliteStep, x: TfliteValue, types: tuple[str, ...] = ("int8", "uint8")) -> None:
+    """Raise Unsuited unless operand and result are of one of these types, which TFLite's kernel takes."""
+    dtype = step.same_type(x.tensor, step.output())
+    if dtype not in types:
+        raise Unsuited(f"has values of {dtype}, and {' and '.join(types)} are supported")
 
 
-def _tabulated(step: TfliteStep, x: TfliteValue, function: Callable[[int], int]) -> Made:
+def tabulated(step: TfliteStep, x: TfliteValue, function: Callable[[int], int]) -> Made:
     """The table of a function of centred codes, saturated."""
     low, high = codes = step.output().centred
     table = ValueTable.of(
@@ -139,43 +181,6 @@ def _tabulated(step: TfliteStep, x: TfliteValue, function: Callable[[int], int])
     return Made(Lookup(table), (x,), codes)
 
 
-def curve(name: str, function: Callable[[Any], Any]) -> Callable[[TfliteStep], Made]:
-    """The converter of a real function, computed in float32, to a table of 8-bit codes."""
-
-    def convert(step: TfliteStep) -> Made:
-        x, output = step.value(0), step.output()
-        if step.same_type(x.tensor, output) != "int8":
-            return CURVES16[step.operator.kind](step)
-        if name == "logistic" and np.float32(output.scale) != np.float32(1 / 256):
-            raise Unsuited(f"has the output scale {output.scale}, and TFLite's has 1/256")
-        return Made(Lookup(_table(step, x, name, function)), (x,), output.centred)
-
-    return convert
-
-
-def _table(step: TfliteStep, x: TfliteValue, name: str, function: Callable[[Any], Any]) -> ValueTable:
-    """The table of a real function over all codes of x, computed in float32 as TFLite does."""
-    output, f = step.output(), x.format
-    centred = np.arange(f.int_min, f.int_max + 1).astype(np.float32)
-    real = function((np.float32(x.tensor.scale) * centred).astype(np.float64)).astype(np.float32)
-    with np.errstate(over="ignore"):
-        steps = round_away(real * (np.float32(1) / np.float32(output.scale)))
-    low, high = output.centred
-    values = np.clip(steps.astype(np.float64), low, high).astype(np.int64)
-    table = ValueTable.of(
-        name, lambda code: int(values[code - f.int_min]), f, integer_format(low, high), step.name
-    )
-    return table
-
-
-def logistic(x: Any) -> Any:
-    """1 / (1 + exp(-x)) in float32, with a correctly rounded exp."""
-    with np.errstate(over="ignore"):
-        exp = np.exp(-x).astype(np.float32)
-        return np.float32(1) / (np.float32(1) + exp)
-
-
-CURVES = {"LOGISTIC": curve("logistic", logistic), "TANH": curve("tanh", np.tanh)}
 RECTIFIERS = {
     "RELU": rectified(RELU),
     "RELU6": rectified(RELU6),

@@ -16,10 +16,11 @@ from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, integer_
 from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
 from fixedpoint_nn.interchange.tflite.file import read
 from fixedpoint_nn.interchange.tflite.floats import Unsupported, float_network, is_float
+from fixedpoint_nn.interchange.tflite.leading_axis import with_leading_axes
 from fixedpoint_nn.interchange.tflite.model import TfliteModel, TfliteOperator, TfliteTensor
 from fixedpoint_nn.interchange.tflite.operators import OPERATORS
 from fixedpoint_nn.interchange.tflite.states import without_variables
-from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep, TfliteValue, checked
+from fixedpoint_nn.interchange.tflite.step import TYPES, Made, TfliteStep, TfliteValue, checked
 from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from fixedpoint_nn.layers.activation import Argmax
 from fixedpoint_nn.layers.graph import Graph, Node
@@ -35,17 +36,20 @@ MOST_IMAGES, MOST_VALUES = 64, 1 << 23  # samples at a time, and values of one l
 MOST = {"products": 1 << 35, "values": 1 << 28, "entries of tables": 1 << 23}  # for one sample
 
 
-def from_tflite(source: str | os.PathLike[str] | bytes, *, softmax: bool = True) -> Graph | Quantized:
+def from_tflite(
+    source: str | os.PathLike[str] | bytes, *, softmax: bool = True, outputs: Sequence[str] | None = None
+) -> Graph | Quantized:
     """The network of a TFLite file (its path or its bytes): quantised if the file is, else over floats.
 
     A quantised network has the integers of TFLite's reference kernels. It takes the file's integers, or floats, which
     it quantises as the file states, and returns the file's integers.
     With `softmax=False` a softmax at the end is omitted: the argmax is the same, and the engine has no products as
-    wide as the 8-bit softmax needs. Raises `UnsupportedModel`.
+    wide as the 8-bit softmax needs. `outputs` names the tensors to compute in place of the file's own outputs, and what
+    only those need is not read. Raises `UnsupportedModel`.
 
     >>> fixed = from_tflite("model.tflite", softmax=False)  # doctest: +SKIP
     """
-    model = read(source)
+    model = read(source).only(outputs)
     return float_conversion(model).net if is_float(model) else TfliteConversion(model, softmax).network()
 
 
@@ -62,7 +66,7 @@ class TfliteConversion:
 
     def __init__(self, model: TfliteModel, softmax: bool = True) -> None:
         try:
-            self.model = without_variables(model)
+            self.model = with_leading_axes(without_variables(model))
         except Unsuited as reason:
             raise UnsupportedModel(f"the model {reason}") from None
         self.softmax = softmax
@@ -73,6 +77,8 @@ class TfliteConversion:
 
     def network(self) -> Quantized:
         """The quantised network; raises `UnsupportedModel` with all refusals."""
+        if not self.model.inputs or not self.model.outputs:
+            raise UnsupportedModel("the model has no inputs, or no outputs")
         operators = list(self.model.operators)
         names = input_names(self.model)
         quantizers = [self._input(name, *about, operators) for name, about in names.items()]
@@ -157,7 +163,7 @@ class TfliteConversion:
     @staticmethod
     def _checked(what: str, tensor: TfliteTensor) -> TfliteTensor:
         try:
-            return checked(tensor, ("int8", "int16", "uint8"))
+            return checked(tensor)
         except Unsuited as reason:
             raise UnsupportedModel(f"the model's {what} {reason}") from None
 
@@ -209,7 +215,7 @@ class TfliteConversion:
         for place in operator.outputs:
             if place != -1 and place not in self.values:
                 tensor = self.model.tensors[place]
-                if tensor.dtype in ("int8", "int16") and abs(tensor.zero) < 1 << 15:
+                if tensor.dtype in TYPES and tensor.scales and abs(tensor.zero) < 1 << 15:
                     self.values[place] = TfliteValue("", tensor, *tensor.centred)
 
     def _add(self, name: str, layer: Any, takes: tuple[TfliteValue, ...]) -> None:

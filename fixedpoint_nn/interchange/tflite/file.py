@@ -19,10 +19,14 @@ import numpy as np
 
 from fixedpoint_nn.interchange.tflite.model import TfliteModel, TfliteOperator, TfliteTensor
 from fixedpoint_nn.interchange.tflite.options import OPTIONS
+from fixedpoint_nn.interchange.tflite.sizes import with_known_sizes
+from fixedpoint_nn.interchange.tflite.sparsity import dense, densified, places_of
+from fixedpoint_nn.numerics.arrays import Ints
 
 IDENTIFIER = b"TFL3"
 MOST_ELEMENTS = 1 << 25  # of one tensor
 MOST_AXES = 8
+SPARSER = 16  # a sparse tensor may have so many elements for each one that the file may describe
 MOST_LETTERS = 80  # of a name
 TYPES = {
     "FLOAT32": "float32",
@@ -127,7 +131,8 @@ class Reader:
             for index in (*operator.inputs, *operator.outputs, *operator.intermediates):
                 if index != -1:
                     self.check(index, tensors)
-        return TfliteModel(tensors, operators, tuple(map(int, inputs)), tuple(map(int, outputs)))
+        made = TfliteModel(tensors, operators, tuple(map(int, inputs)), tuple(map(int, outputs)))
+        return with_known_sizes(densified(made))
 
     def each(self, count: int, read: Callable[[int], Any]) -> tuple[Any, ...]:
         """`read(i)` for every element of a vector, deducted from the budget."""
@@ -178,8 +183,11 @@ class Reader:
             axis = int(about.QuantizedDimension())
             if not all(np.isfinite(scale) and scale >= 0 for scale in scales):
                 raise TfliteError(f"tensor {name!r} has a scale that is no positive number")
-        sparse = tensor.Sparsity() is not None
-        data = None if sparse else self.data(model, tensor.Buffer(), dtype, shape, name)
+        places = None
+        if tensor.Sparsity() is not None:
+            self.pay(prod(shape) // SPARSER)
+            places = places_of(tensor.Sparsity(), shape, self.readers, self.pay)
+        data = self.data(model, tensor.Buffer(), dtype, shape, name, places)
         return TfliteTensor(
             index,
             name,
@@ -190,11 +198,18 @@ class Reader:
             axis,
             data,
             bool(tensor.IsVariable()),
-            sparse,
         )
 
-    def data(self, model: Any, place: int, dtype: str, shape: tuple[int, ...], name: str) -> Any:
-        """The data of a constant; None for a computed tensor."""
+    def data(
+        self,
+        model: Any,
+        place: int,
+        dtype: str,
+        shape: tuple[int, ...],
+        name: str,
+        places: tuple[Ints, ...] | None,
+    ) -> Any:
+        """The data of a constant, which a sparse one has for some places only; None for a computed tensor."""
         if not 0 <= place < model.BuffersLength():
             raise TfliteError(f"tensor {name!r} names buffer {place}, and there are {model.BuffersLength()}")
         buffer = model.Buffers(place)
@@ -203,9 +218,12 @@ class Reader:
             return None
         self.pay(length)
         raw = buffer.DataAsNumpy()
-        if length != prod(shape) * np.dtype(dtype).itemsize:
+        count = prod(shape) if places is None else len(places[0]) if places else 1
+        if length != count * np.dtype(dtype).itemsize:
             raise TfliteError(f"tensor {name!r} has the shape {shape} of {dtype}, and {length} bytes")
         values = np.frombuffer(np.asarray(raw, np.uint8).tobytes(), np.dtype(dtype).newbyteorder("<"))
+        if places is not None:
+            return dense(values.astype(dtype), places, shape)
         return values.astype(dtype).reshape(shape)
 
     def operator(self, index: int, operator: Any, kinds: tuple[str, ...]) -> TfliteOperator:

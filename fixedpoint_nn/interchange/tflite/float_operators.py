@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -106,10 +107,12 @@ def pooled(op: str) -> Translate:
 
 def fully_connected(step: FloatStep) -> str:
     """Translate FULLY_CONNECTED; weights (out, in), constant or computed."""
-    features = step.tensor(1).shape[-1]
+    features, shape = step.tensor(1).shape[-1], step.tensor(0).shape
     x = step.input(0)
-    if not step.options["KeepNumDims"] and len(step.tensor(0).shape) != 2:
-        x = step.shaped(x, (step.output().shape[0], features))
+    count = prod(shape[1:]) // features
+    before = (1, features) if count == 1 else shape if shape[-1] == features else (1, count, features)
+    if before != shape:
+        x = step.shaped(x, before)
     weights = (
         step.constant(step.data(1).T)
         if step.known(1)
@@ -118,7 +121,9 @@ def fully_connected(step: FloatStep) -> str:
     made = step.add("MatMul", [x, weights])
     if step.has(2):
         made = step.add("Add", [made, step.constant(step.data(2))])
-    return step.activated(made)
+    made = step.activated(made)
+    declared = step.output().shape
+    return made if before[1:-1] == declared[1:-1] else step.shaped(made, declared)
 
 
 def batch_matmul(step: FloatStep) -> str:
@@ -338,6 +343,21 @@ def gelu(step: FloatStep) -> str:
     return made
 
 
+def tiled(step: FloatStep) -> str:
+    """Translate TILE."""
+    made: str = step.add("Tile", [step.input(0), step.constant(step.integers(1), np.int64)])
+    return made
+
+
+def reversed_(step: FloatStep) -> str:
+    """Translate REVERSE_V2: a slice backwards."""
+    axes = step.integers(1)
+    ends = [np.full(len(axes), end) for end in (-1, np.iinfo(np.int64).min)]
+    parts = [step.constant(part, np.int64) for part in (*ends, axes, np.full(len(axes), -1))]
+    made: str = step.add("Slice", [step.input(0), *parts])
+    return made
+
+
 FLOAT_OPERATORS: dict[str, Translate] = {
     "ABS": simple("Abs"),
     "ADD": simple("Add"),
@@ -380,6 +400,7 @@ FLOAT_OPERATORS: dict[str, Translate] = {
     "RESHAPE": reshaped,
     "RESIZE_BILINEAR": resized(nearest=False),
     "RESIZE_NEAREST_NEIGHBOR": resized(nearest=True),
+    "REVERSE_V2": reversed_,
     "RSQRT": power(-0.5),
     "SLICE": slice_,
     "SOFTMAX": softmax,
@@ -394,6 +415,7 @@ FLOAT_OPERATORS: dict[str, Translate] = {
     "SUB": simple("Sub"),
     "SUM": reduced("ReduceSum", as_input=True),
     "TANH": simple("Tanh"),
+    "TILE": tiled,
     "TRANSPOSE": transposed,
     "TRANSPOSE_CONV": transpose_conv,
     "UNPACK": unpacked,

@@ -44,7 +44,7 @@ class FloatStep(OperatorTensors):
         tensor = self.tensor(place)
         if tensor.index not in self.names:
             if tensor.data is None:
-                raise Unsuited(f"takes {tensor.name!r}, which is sparse or which nothing before it computes")
+                raise Unsuited(f"takes {tensor.name!r}, which nothing before it computes")
             self.names[tensor.index] = self.constant(self.data(place))
         return self.names[tensor.index]
 
@@ -58,8 +58,7 @@ class FloatStep(OperatorTensors):
         tensor = self.tensor(place)
         found = self.constants.get(self.names.get(tensor.index, ""), tensor.data)
         if found is None:
-            kind = "sparse" if tensor.sparse else "computed"
-            raise Unsuited(f"has the input {tensor.name!r}, which is {kind}, and a dense constant is needed")
+            raise Unsuited(f"has the input {tensor.name!r}, which is computed, and a constant is needed")
         if tensor.scales:
             raise Unsuited(
                 f"has the {tensor.dtype} input {tensor.name!r} beside floats, which TFLite then rounds"

@@ -12,6 +12,7 @@ import numpy as np
 from fixedpoint_nn.interchange.affine.constants import Unsuited
 from fixedpoint_nn.interchange.tflite.float_operators import FLOAT_OPERATORS
 from fixedpoint_nn.interchange.tflite.float_step import FloatStep
+from fixedpoint_nn.interchange.tflite.leading_axis import with_leading_axes
 from fixedpoint_nn.interchange.tflite.model import TfliteModel, TfliteOperator
 from fixedpoint_nn.numerics.arrays import Array
 
@@ -38,6 +39,7 @@ def float_network(model: TfliteModel) -> Imported:
     from fixedpoint_nn.interchange.onnx.reader import converted
     from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 
+    model = with_leading_axes(model)
     names = tensor_names(model)
     known = {place: names[place] for place in model.inputs}
     operations: list[OnnxOperation] = []
@@ -141,8 +143,8 @@ def _identity(part: str, source: str, name: str) -> OnnxOperation:
 def _floats(step: FloatStep) -> Array:
     """The floats of a constant: of 16 bits, or codes with a scale."""
     tensor = step.tensor(0)
-    if tensor.data is None or tensor.sparse:
-        raise Unsuited(f"has the input {tensor.name!r}, which is sparse or computed")
+    if tensor.data is None:
+        raise Unsuited(f"has the input {tensor.name!r}, which is computed")
     if tensor.data.dtype.kind == "f":
         return tensor.data.astype(np.float32)
     if len(tensor.scales) not in (1, tensor.shape[tensor.axis] if tensor.shape else 1):

@@ -35,6 +35,23 @@ def padding_of(
     return stride, padding, size
 
 
+def transposed_padding_of(
+    options: Mapping[str, Any], image: tuple[int, ...], kernel: Pair, size: tuple[int, ...]
+) -> tuple[Pair, Padding]:
+    """(stride, padding) of a transposed convolution whose result has `size` pixels.
+
+    The padding is around the image with stride - 1 zeros between its pixels; before it are as many places as the
+    convolution from the result to the image leaves.
+    """
+    stride, forward, _ = padding_of(options, size, kernel)
+    edges = []
+    for axis in (0, 1):
+        spread = (image[axis] - 1) * stride[axis] + 1  # pixels with the zeros between them
+        before = kernel[axis] - 1 - forward[axis][0]
+        edges.append((before, size[axis] + kernel[axis] - 1 - spread - before))
+    return stride, (edges[0], edges[1])
+
+
 def check_work(step: TfliteStep, shape: tuple[int, ...], taps: int, most: int = MOST_PRODUCTS) -> None:
     """Raise Unsuited unless the output has this shape, and count the products within the limit."""
     output = step.output()

@@ -22,9 +22,11 @@ from fixedpoint_nn.numerics.arrays import Array
 JUDGE = "LiteRT's interpreter with reference kernels"
 
 
-def tensors(path: str | os.PathLike[str], xs: Sequence[Array]) -> Iterator[tuple[str, Array, Array, bool]]:
+def tensors(
+    path: str | os.PathLike[str], xs: Sequence[Array], outputs: Sequence[str] | None = None
+) -> Iterator[tuple[str, Array, Array, bool]]:
     """(name, theirs, ours, exact) of each operator's output, and of the model's output."""
-    model = read(path)
+    model = read(path).only(outputs)
     if is_float(model):
         yield from _floats(Path(path), model, xs)
         return
@@ -41,13 +43,18 @@ def tensors(path: str | os.PathLike[str], xs: Sequence[Array]) -> Iterator[tuple
     ends = dict(zip(known.outputs, graph.outputs, strict=True))
     places |= {place: part for place, part in ends.items() if known.tensors[place].dtype != "float32"}
     outside = len(known.inputs) - len(known.states)
-    theirs = _interpreted(Path(path), xs[:outside], list(places), stateful=bool(known.states))
+    inside = len(model.tensors)  # what a variable holds after a call is read from the variable itself
+    read_from = {state.stored: state.read for state in known.states if state.stored >= inside}
+    wanted = [read_from.get(place, place) for place in places]
+    found = _interpreted(Path(path), xs[:outside], wanted, stateful=bool(known.states))
+    theirs = {place: found[read_from.get(place, place)] for place in places}
     ours = replace(graph, outputs=tuple(places.values()))(*map(fixed_samples_of, network.inputs, xs))
     several = ours if isinstance(ours, tuple) else (ours,)
     for (index, part), value in zip(places.items(), several, strict=True):
         tensor = known.tensors[index]
         zero = 0 if part in graph.outputs else tensor.zero
-        yield tensor.name, theirs[index].astype(np.int64), value.ints.astype(np.int64) + zero, True
+        given = theirs[index].astype(np.int64).reshape(-1, *tensor.shape[1:])  # one batch for each sample
+        yield tensor.name, given, value.ints.astype(np.int64) + zero, True
 
 
 def _floats(path: Path, model: TfliteModel, xs: Sequence[Array]) -> Iterator[tuple[str, Array, Array, bool]]:
@@ -62,23 +69,16 @@ def _floats(path: Path, model: TfliteModel, xs: Sequence[Array]) -> Iterator[tup
     results = net(*xs)
     ours = results if isinstance(results, tuple) else (results,)
     for door, value in zip(doors.values(), ours, strict=True):
-        yield door.name, theirs[places[door.name]], door.every_sample(value), False
+        found_here = door.every_sample(value)
+        given = theirs[places[door.name]]
+        if given.ndim < found_here.ndim:
+            given = given.reshape(found_here.shape)  # one batch for each sample
+        yield door.name, given, found_here, False
 
 
 def _interpreted(path: Path, xs: Sequence[Array], places: list[int], stateful: bool) -> dict[int, Array]:
     """The interpreter's tensors; with `stateful` its variables stay from one sample to the next."""
-    try:
-        from ai_edge_litert.interpreter import Interpreter, OpResolverType
-    except ImportError:
-        raise ImportError(
-            "comparing takes the package 'ai-edge-litert': pip install 'fixedpoint_nn[tflite]'"
-        ) from None
-    interpreter = Interpreter(
-        model_content=path.read_bytes(),
-        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
-        experimental_preserve_all_tensors=True,
-        num_threads=1,
-    )
+    interpreter = interpreter_of(path.read_bytes())
     interpreter.allocate_tensors()
     entries = interpreter.get_input_details()
     given = []
@@ -99,3 +99,28 @@ def _interpreted(path: Path, xs: Sequence[Array], places: list[int], stateful: b
         for place, found in rows.items():
             found.append(interpreter.get_tensor(place))
     return {place: np.concatenate(found) for place, found in rows.items()}
+
+
+def interpreter_of(blob: bytes) -> Any:
+    """The interpreter with reference kernels; with the usual ones if an operator, such as ELU, has no other."""
+    try:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+    except ImportError:
+        raise ImportError(
+            "comparing takes the package 'ai-edge-litert': pip install 'fixedpoint_nn[tflite]'"
+        ) from None
+
+    def made(kernels: Any) -> Any:
+        return Interpreter(
+            model_content=blob,
+            experimental_op_resolver_type=kernels,
+            experimental_preserve_all_tensors=True,
+            num_threads=1,
+        )
+
+    try:
+        return made(OpResolverType.BUILTIN_REF)
+    except ValueError as error:
+        if "Didn't find op" not in str(error):
+            raise
+        return made(OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)

@@ -5,14 +5,31 @@ from __future__ import annotations
 
 from fixedpoint_nn.interchange.tflite.operators import OPERATORS
 
-# Limits besides "all options of TFLite's reference kernel for int8 and int16".
+# Limits besides "all options of TFLite's reference kernel for uint8, int8 and int16".
 REMARKS = {
+    "ABS": "with a sign",
+    "BATCH_MATMUL": "with a sign; of two values of equal batches, or a value and a constant matrix",
+    "ELU": "int8; TFLite has no reference kernel of it, its usual one is the judge",
+    "EXP": "int8: the C library's `exp`, correctly rounded",
+    "GELU": "8 bits: the C library's `erfc` or `tanh`, correctly rounded",
+    "LOG": "int8: the C library's `log`, correctly rounded",
+    "MIRROR_PAD": "any axes but the batch",
+    "PADV2": "with a constant; any axes but the batch",
+    "PRELU": "8 bits; constant slopes of any shape",
+    "RESIZE_BILINEAR": "without a sign only where 32-bit floats are exact, as by whole factors that are powers of two",
+    "REVERSE_V2": "one axis",
+    "RSQRT": "int8",
+    "SQUARED_DIFFERENCE": "int8; of two values, or a value and a constant",
+    "SUM": "uint8; with a sign TFLite's kernel takes the bytes for unsigned ones",
+    "SVDF": "int8, its state int16; the state is one more input and output, as that of a variable",
+    "TILE": "any axes but the batch",
+    "TRANSPOSE_CONV": "a scale for each channel",
     "ADD": "of two values, or a value and a constant",
     "CONCATENATION": "of values of one scale; on the engine along the last axis",
     "CONV_2D": "groups, dilation, a scale for each channel",
     "DEPTHWISE_CONV_2D": "channel multiplier, dilation, a scale for each channel",
     "DEPTH_TO_SPACE": "8 bits only, as in TFLite",
-    "FULLY_CONNECTED": "a scale for each channel; one row for each sample, unless axes are kept",
+    "FULLY_CONNECTED": "a scale for each channel; one row or several for each sample",
     "GATHER": "of constant places",
     "HARD_SWISH": "8 bits only, as in TFLite",
     "LOGISTIC": "8 bits: the C library's `exp`, correctly rounded",
@@ -21,7 +38,7 @@ REMARKS = {
     "MINIMUM": "of two values of one scale",
     "MUL": "of two values, or a value and a constant",
     "PAD": "with the zero point; any axes but the batch",
-    "QUANTIZE": "from integers to integers, of 8 bits without a sign at the ends of a model; from floats at its input",
+    "QUANTIZE": "from integers to integers; from floats at a model's input",
     "RELU_0_TO_1": "8 bits only, as in TFLite",
     "RELU_N1_TO_1": "8 bits only, as in TFLite",
     "SPACE_TO_DEPTH": "8 bits only, as in TFLite",

@@ -3,13 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from fixedpoint_nn.numerics.arrays import Array
+
+KEPT = (
+    "CALL_ONCE",
+    "VAR_HANDLE",
+    "ASSIGN_VARIABLE",
+)  # whatever the outputs are: a variable is an output, too
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,6 @@ class TfliteTensor:
     axis: int
     data: Array | None
     variable: bool
-    sparse: bool
 
     @property
     def scale(self) -> float:
@@ -85,6 +90,28 @@ class TfliteModel:
     outputs: tuple[int, ...]
     first: tuple[TfliteModel, ...] = ()
     states: tuple[State, ...] = ()
+
+    def only(self, outputs: Sequence[str] | None) -> TfliteModel:
+        """The model reduced to these outputs, which may be tensors inside of it, or to its own outputs for None."""
+        if outputs is None:
+            return self
+        computed = {
+            self.tensors[place].name: place
+            for operator in self.operators
+            for place in operator.outputs
+            if place != -1
+        }
+        for name in outputs:
+            if name not in computed:
+                own = ", ".join(self.tensors[place].name for place in self.outputs)
+                raise ValueError(f"the model computes no tensor {name!r}; its outputs are {own}")
+        places = tuple(computed[name] for name in outputs)
+        needed, kept = set(places), []
+        for operator in reversed(self.operators):
+            if needed.intersection(operator.outputs) or operator.kind in KEPT:
+                needed.update(operator.inputs)
+                kept.append(operator)
+        return replace(self, operators=tuple(kept[::-1]), outputs=places)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -5,24 +5,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from fixedpoint_nn.interchange.affine.constants import Unsuited, exact
+import numpy as np
+
+from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, fixed_constant
 from fixedpoint_nn.interchange.affine.joining import Joined
 from fixedpoint_nn.interchange.affine.regions import Cut, ZeroPad
 from fixedpoint_nn.interchange.tflite.geometry import check_work
-from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep, same_scale
+from fixedpoint_nn.interchange.tflite.model import TfliteTensor
+from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep, TfliteValue, same_scale
+from fixedpoint_nn.layers.movement import Pad, Select
 from fixedpoint_nn.layers.structure import Reshape, Sequential
+from fixedpoint_nn.numbers.sliding_windows import Pair
 from fixedpoint_nn.numerics.arrays import Array, Ints
+
+SYMMETRIC = 1  # of MIRROR_PAD: the edge itself is repeated
 
 
 def pad(step: TfliteStep) -> Made:
     """Convert PAD: padding with the zero point."""
-    x, output = step.value(0), step.output()
-    same_scale(x.tensor, output, scales=False)
-    data = step.constant(1).data
+    x, output, edges = _padding(step)
     rank = len(x.tensor.shape)
-    if data is None or data.shape != (rank, 2) or data.min() < 0 or data.max() >= 1 << 24 or data[0].any():
-        raise Unsuited(f"pads a value of shape {x.tensor.shape} in a way that is not supported")
-    edges = [(int(before), int(after)) for before, after in data[1:]]
     if rank == 2:
         return Made(ZeroPad(channels=edges[0]), (x,), x.range)
     if rank not in (3, 4):
@@ -36,6 +38,76 @@ def pad(step: TfliteStep) -> Made:
         Reshape(output.shape[1:]),
     )
     return Made(Sequential(*parts), (x,), x.range)
+
+
+def pad_with(step: TfliteStep) -> Made:
+    """Convert PADV2: padding with a constant."""
+    x, _, edges = _padding(step)
+    data = step.constant(2).data
+    if data is None or data.size != 1:
+        raise Unsuited("pads with something else than one constant")
+    value = int(data.reshape(-1)[0]) - x.tensor.zero
+    shape = tuple(size + sum(edge) for size, edge in zip(x.shape, edges, strict=True))
+    check_work(step, shape, 1)
+    fill = np.full(shape, value, np.int64)
+    fill[tuple(slice(before, before + size) for (before, _), size in zip(edges, x.shape, strict=True))] = 0
+    codes = min(x.low, value), max(x.high, value)
+    return Made(Pad(tuple(edges), fixed_constant(fill), exact(*codes, step.name)), (x,), codes)
+
+
+def mirror_pad(step: TfliteStep) -> Made:
+    """Convert MIRROR_PAD, with the edge itself repeated or not."""
+    x, output, edges = _padding(step)
+    layers = []
+    for axis, ((before, after), size) in enumerate(zip(edges, x.shape, strict=True), start=1):
+        if max(before, after) > size - (step.options["Mode"] != SYMMETRIC):
+            raise Unsuited(f"mirrors more than the {size} places of axis {axis}")
+        if before or after:
+            mode: Any = "symmetric" if step.options["Mode"] == SYMMETRIC else "reflect"
+            places = np.pad(np.arange(size), (before, after), mode=mode)
+            layers.append(Select(tuple(places.tolist()), axis))
+    return Made(Sequential(*layers, Reshape(output.shape[1:])), (x,), x.range)
+
+
+def _padding(step: TfliteStep) -> tuple[TfliteValue, TfliteTensor, list[Pair]]:
+    """The operand, the result, and the places before and after each axis of a sample."""
+    x, output = step.value(0), step.output()
+    same_scale(x.tensor, output, scales=False)
+    data = step.constant(1).data
+    rank = len(x.tensor.shape)
+    if data is None or data.shape != (rank, 2) or data.min() < 0 or data.max() >= 1 << 24 or data[0].any():
+        raise Unsuited(f"pads a value of shape {x.tensor.shape} in a way that is not supported")
+    return x, output, [(int(before), int(after)) for before, after in data[1:]]
+
+
+def tile(step: TfliteStep) -> Made:
+    """Convert TILE: the value several times along its axes."""
+    x, output = step.value(0), step.output()
+    same_scale(x.tensor, output, scales=False)
+    times = _places(step, 1, len(x.tensor.shape)).tolist()
+    if times[0] != 1 or min(times) < 1:
+        raise Unsuited(f"repeats the axes {times} times")
+    if output.shape != tuple(size * count for size, count in zip(x.tensor.shape, times, strict=True)):
+        raise Unsuited(f"repeats a value of shape {x.tensor.shape}, and declares {output.shape}")
+    layers = [
+        Select(tuple(range(size)) * count, axis)
+        for axis, (size, count) in enumerate(zip(x.shape, times[1:], strict=True), start=1)
+        if count > 1
+    ]
+    return Made(Sequential(*layers, Reshape(output.shape[1:])), (x,), x.range)
+
+
+def reverse(step: TfliteStep) -> Made:
+    """Convert REVERSE_V2 along an axis."""
+    x = step.value(0)
+    same_scale(x.tensor, step.output(), scales=False)
+    rank = len(x.tensor.shape)
+    (axis,) = _places(step, 1, 1).tolist()
+    if not -rank <= axis < rank or axis % rank == 0:
+        raise Unsuited(f"reverses axis {axis}, and the batch stays as it is")
+    parts: list[Any] = [(None, None, 1)] * (rank - 1)
+    parts[axis % rank - 1] = (None, None, -1)
+    return Made(Cut(tuple(parts)), (x,), x.range)
 
 
 def reshape(step: TfliteStep) -> Made:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,24 @@ from fixedpoint_nn.interchange.affine.multiplier import proven_multiplier
 from fixedpoint_nn.interchange.affine.rescale import Rescale
 from fixedpoint_nn.interchange.affine.rescaling import rescaled_once, rescaled_short, rescaled_twice
 from fixedpoint_nn.interchange.affine.sums import MOST_WEIGHT_BITS, bits_of, folds, sums_of
-from fixedpoint_nn.interchange.tflite.geometry import MOST_COPIES, MOST_PRODUCTS, check_work, padding_of
+from fixedpoint_nn.interchange.tflite.geometry import (
+    MOST_COPIES,
+    MOST_PRODUCTS,
+    check_work,
+    padding_of,
+    transposed_padding_of,
+)
 from fixedpoint_nn.interchange.tflite.model import TfliteTensor
 from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep, TfliteValue
-from fixedpoint_nn.layers.convolution import Conv2D
+from fixedpoint_nn.layers.convolution import Conv2D, ConvTranspose2D
 from fixedpoint_nn.layers.dense import Dense
 from fixedpoint_nn.layers.structure import Reshape, Sequential
+from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numerics.arrays import Ints
+from fixedpoint_nn.numerics.quantizer import Quantizer
 
 MOST_WEIGHTS = 1 << 25
+MOST_SPREAD = 1 << 24  # values of an image with zeros between its pixels
 INT32 = 2  # of the schema's types
 
 
@@ -52,32 +62,63 @@ def depthwise_conv_2d(step: TfliteStep) -> Made:
     return _convolution(step, x, weight, rows[..., np.newaxis], outputs)
 
 
+def transpose_conv(step: TfliteStep) -> Made:
+    """Convert TRANSPOSE_CONV: a convolution over the image with zeros between its pixels, the taps in reverse order."""
+    x, weight = step.value(2), step.constant(1)
+    if len(x.shape) != 3 or len(weight.shape) != 4 or weight.shape[-1] != x.shape[-1]:
+        raise Unsuited(f"convolves a value of shape {x.tensor.shape} with weights of shape {weight.shape}")
+    outputs, height, width, channels = weight.shape
+    size = step.output().shape[1:3]
+    spread = prod(n * step.options[f"Stride{axis}"] for n, axis in zip(x.shape, "HW", strict=False))
+    if len(size) != 2 or spread * channels > MOST_SPREAD:
+        raise Unsuited(f"makes {step.output().shape} of a value of shape {x.tensor.shape}, which is too much")
+    stride, padding = transposed_padding_of(step.options, x.shape[:2], (height, width), size)
+    rows = weights_of(weight)[np.newaxis, :, ::-1, ::-1]
+    sums = _sums(step, x, weight, rows, 3)
+    check_work(step, (*size, outputs), rows[0, 0].size)
+    layer = ConvTranspose2D(sums.weight, sums.bias, (height, width), stride, padding, out=sums.out)
+    return Made(Sequential(sum=layer, rescale=sums.rescale), (x,), step.activation_range())
+
+
 def _convolution(step: TfliteStep, x: TfliteValue, weight: TfliteTensor, rows: Ints, outputs: int) -> Made:
     """The convolution with weights `rows` (groups, outputs per group, height, width, inputs per group)."""
-    output = step.output()
-    step.same_type(x.tensor, output)
     dilation = step.options["DilationHFactor"], step.options["DilationWFactor"]
     rows = dilated(rows, dilation)
     groups, kernel = rows.shape[0], (rows.shape[2], rows.shape[3])
     stride, padding, size = padding_of(step.options, x.shape[:2], kernel)
     check_work(step, (*size, outputs), rows[0, 0].size, MOST_PRODUCTS if groups == 1 else MOST_COPIES)
+    sums = _sums(step, x, weight, rows, 2)
+    layer = Conv2D(sums.weight, sums.bias, kernel, stride, padding, groups, out=sums.out)
+    return Made(Sequential(sum=layer, rescale=sums.rescale), (x,), step.activation_range())
+
+
+@dataclass(frozen=True)
+class KernelSums:
+    """The parts of a convolution: its weights and bias, the format of its sums, and their rescaling."""
+
+    weight: FixedArray
+    bias: FixedArray | None
+    out: Quantizer | None
+    rescale: Rescale
+
+
+def _sums(step: TfliteStep, x: TfliteValue, weight: TfliteTensor, rows: Ints, bias_place: int) -> KernelSums:
+    """The sums of x with weights `rows` (groups, outputs per group, height, width, inputs per group)."""
+    output = step.output()
+    step.same_type(x.tensor, output)
+    groups, outputs = rows.shape[0], rows.shape[0] * rows.shape[1]
     taps = rows.reshape(groups, rows.shape[1], -1)
     flat = taps.reshape(outputs, -1)
-    bias, wide = _bias(step, outputs, output.dtype)
+    bias, wide = _bias(step, outputs, output.dtype, bias_place)
     sums = sums_of(flat, bias, *x.range)
     reals = _reals(x.tensor, weight, output, outputs, 3 if step.operator.kind.startswith("DEPTH") else 0)
     rescale = _rescale(step, reals, sums, wide, bits_of(flat))
-    weights = taps[0].T if groups == 1 else taps.transpose(0, 2, 1)
-    layer = Conv2D(
-        fixed_constant(weights),
+    return KernelSums(
+        fixed_constant(taps[0].T if groups == 1 else taps.transpose(0, 2, 1)),
         None if bias is None else fixed_constant(bias),
-        kernel,
-        stride,
-        padding,
-        groups,
-        out=None if folds(rescale, flat, x.format) else exact(*sums, f"{step.name}.sum"),
+        None if folds(rescale, flat, x.format) else exact(*sums, f"{step.name}.sum"),
+        rescale,
     )
-    return Made(Sequential(sum=layer, rescale=rescale), (x,), step.activation_range())
 
 
 def _rescale(step: TfliteStep, reals: Any, sums: tuple[int, int], wide: bool, weight_bits: int) -> Rescale:
@@ -101,12 +142,6 @@ def fully_connected(step: TfliteStep) -> Made:
     size = int(np.prod(x.shape))
     if size % inputs or not x.shape:
         raise Unsuited(f"takes a value of shape {x.tensor.shape}, and weights of shape {weight.shape}")
-    if (size != inputs or len(output.shape) != 2) and not (
-        step.options["KeepNumDims"] and x.shape[-1] == inputs
-    ):
-        raise Unsuited(
-            f"gives {size // inputs} rows for each sample, and one is supported unless axes are kept"
-        )
     rows = weights_of(weight)
     check_work(step, (size // inputs, outputs), inputs)
     bias, wide = _bias(step, outputs, dtype)
@@ -131,9 +166,12 @@ def fully_connected(step: TfliteStep) -> Made:
         None if bias is None else fixed_constant(bias),
         out=None if folds(rescale, rows, x.format) else exact(*sums, f"{step.name}.sum"),
     )
-    parts: dict[str, Any] = {"sum": dense, "rescale": rescale}
-    if len(x.shape) > 1 and x.shape[-1] != inputs or len(output.shape) == 2 < len(x.tensor.shape):
-        parts = {"flat": Reshape((inputs,)), **parts}
+    count = size // inputs
+    before = (inputs,) if count == 1 else x.shape if x.shape[-1] == inputs else (count, inputs)
+    parts: dict[str, Any] = {} if before == x.shape else {"flat": Reshape(before)}
+    parts |= {"sum": dense, "rescale": rescale}
+    if (*before[:-1], outputs) != output.shape[1:]:
+        parts["shaped"] = Reshape(output.shape[1:])
     return Made(Sequential(parts=parts), (x,), codes)
 
 
@@ -155,25 +193,25 @@ def dilated(rows: Ints, dilation: tuple[int, int]) -> Ints:
 def weights_of(weight: TfliteTensor) -> Ints:
     """The weights minus their zero points."""
     assert weight.data is not None
-    if weight.dtype != "int8":
-        raise Unsuited(f"has weights of {weight.dtype}, and int8 is supported")
+    if weight.dtype not in ("int8", "uint8"):
+        raise Unsuited(f"has weights of {weight.dtype}, and 8 bits are supported")
     if len(set(weight.zeros)) > 1 or (len(weight.scales) > 1 and any(weight.zeros)):
         raise Unsuited(
             f"has weights with the zero points {sorted(set(weight.zeros))[:4]}, and 0 is supported"
         )
     if weight.data.size == 0:
         raise Unsuited(f"has weights of shape {weight.shape}")
-    if not -128 <= weight.zero <= 127:
+    if not weight.codes[0] <= weight.zero <= weight.codes[1]:
         raise Unsuited(f"has weights with the zero point {weight.zero}")
     return weight.data.astype(np.int64) - weight.zero
 
 
-def _bias(step: TfliteStep, outputs: int, dtype: str) -> tuple[Ints | None, bool]:
+def _bias(step: TfliteStep, outputs: int, dtype: str, place: int = 2) -> tuple[Ints | None, bool]:
     """(bias, whether sums have 64 bits), as they have for 16-bit activations unless an option disables it."""
     wide = dtype == "int16" and step.options.get("QuantizedBiasType", 0) != INT32
-    if not step.has(2):
+    if not step.has(place):
         return None, wide
-    bias = step.constant(2)
+    bias = step.constant(place)
     expected = "int64" if wide else "int32"
     if bias.dtype != expected or bias.shape != (outputs,):
         raise Unsuited(

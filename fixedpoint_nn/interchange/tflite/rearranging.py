@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Operators that rearrange values or choose among them: transposes, stacks, blocks, nearest pixels, extrema."""
+"""Operators that rearrange values or choose among them: transposes, stacks, blocks, extrema."""
 
 from __future__ import annotations
 
 from typing import Any
-
-import numpy as np
 
 from fixedpoint_nn.interchange.affine.constants import Unsuited, exact
 from fixedpoint_nn.interchange.affine.joining import Stacked
@@ -94,7 +92,7 @@ def space_to_depth(step: TfliteStep) -> Made:
 
 def _block(step: TfliteStep) -> tuple[int, tuple[int, ...]]:
     size, shape = int(step.options["BlockSize"]), step.value(0).shape
-    if step.value(0).tensor.dtype != "int8":
+    if step.value(0).tensor.dtype == "int16":
         raise Unsuited("has values of 16 bits, and TFLite's kernel takes 8")
     if not 1 <= size <= LARGEST_BLOCK or len(shape) != 3:
         raise Unsuited(f"has blocks of {size} of a value of shape {step.value(0).tensor.shape}")
@@ -105,30 +103,6 @@ def _blocks(step: TfliteStep, inner: tuple[int, ...], order: tuple[int, ...], sh
     x = step.value(0)
     same_scale(x.tensor, step.output(), scales=False)
     return Made(Sequential(Reshape(inner), Transpose(order), Reshape(shape)), (x,), x.range)
-
-
-def resize_nearest(step: TfliteStep) -> Made:
-    """Convert RESIZE_NEAREST_NEIGHBOR; the place of each pixel is computed in float32, as in TFLite."""
-    x, output = step.value(0), step.output()
-    same_scale(x.tensor, output, scales=False)
-    if len(x.shape) != 3 or len(output.shape) != 4:
-        raise Unsuited(f"resizes a value of shape {x.tensor.shape}")
-    corners, half = bool(step.options["AlignCorners"]), bool(step.options["HalfPixelCenters"])
-    layers = []
-    for axis in (1, 2):
-        places = _places(x.tensor.shape[axis], output.shape[axis], corners, half)
-        if places != tuple(range(x.tensor.shape[axis])):
-            layers.append(Select(places, axis))
-    return Made(Sequential(*layers, Reshape(output.shape[1:])), (x,), x.range)
-
-
-def _places(size: int, wanted: int, corners: bool, half: bool) -> tuple[int, ...]:
-    """The pixel that each pixel of the result is."""
-    ends = (size - 1, wanted - 1) if corners and wanted > 1 else (size, wanted)
-    scale = np.float32(ends[0]) / np.float32(ends[1])
-    at = (np.arange(wanted, dtype=np.float32) + np.float32(0.5 if half else 0)) * scale
-    whole = np.floor(at + np.float32(0.5)) if corners else np.floor(at)
-    return tuple(int(place) for place in np.clip(whole, 0, size - 1))
 
 
 def maximum(step: TfliteStep) -> Made:

@@ -10,13 +10,13 @@ import numpy as np
 
 from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, fixed_constant, integer_format
 from fixedpoint_nn.interchange.affine.multiplier import quantized_multiplier
-from fixedpoint_nn.interchange.affine.regions import AxesMean, WindowMean
+from fixedpoint_nn.interchange.affine.regions import AxesMean, AxesMinimum, WindowMean
 from fixedpoint_nn.interchange.affine.rescale import Clamp, Rescale
 from fixedpoint_nn.interchange.affine.rescaling import landing, multiplied_twice
 from fixedpoint_nn.interchange.tflite.geometry import MOST_COPIES, check_work, padding_of
 from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep, TfliteValue, same_scale
-from fixedpoint_nn.layers.pooling import MaxPool2D
-from fixedpoint_nn.layers.structure import Sequential
+from fixedpoint_nn.layers.pooling import Largest, MaxPool2D
+from fixedpoint_nn.layers.structure import Reshape, Sequential
 from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
 from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.overflow import Overflow
@@ -39,7 +39,7 @@ def average_pool_2d(step: TfliteStep) -> Made:
         counts = counts.reshape(-1)[:1].reshape(())
     most = int(counts.max()) * max(-x.tensor.codes[0], x.tensor.codes[1])
     multipliers, shift = reciprocals(counts, most)
-    format, clamp = _landing_of_codes(step, codes, zero)
+    format, clamp = landing_of_codes(step, codes, zero)
     rescale = Rescale(
         fixed_constant(multipliers, shift),
         out=Quantizer(format, Rounding.HALF_AWAY, Overflow.SATURATE, step.name),
@@ -69,7 +69,7 @@ def reciprocals(counts: Any, most: int) -> tuple[Any, int]:
     raise Unsuited(f"takes the mean of {int(np.max(counts))} values")
 
 
-def _landing_of_codes(step: TfliteStep, codes: tuple[int, int], zero: int) -> tuple[QFormat, Clamp | None]:
+def landing_of_codes(step: TfliteStep, codes: tuple[int, int], zero: int) -> tuple[QFormat, Clamp | None]:
     """(format, clamp) for rounded codes q: saturated to their type, centred, clamped."""
     if not zero:
         return landing(*codes, step.name)
@@ -112,27 +112,63 @@ def _pool(step: TfliteStep) -> tuple[TfliteValue, Pair, Pair, Padding]:
 
 def mean(step: TfliteStep) -> Made:
     """Convert MEAN: the sum, times a multiplier divided by the number of terms."""
-    x, output = step.value(0), step.output()
-    step.same_type(x.tensor, output)
-    data = step.constant(1).data
-    assert data is not None
-    rank = len(x.tensor.shape)
-    axes = tuple(sorted({int(axis) % rank if -rank <= axis < rank else -1 for axis in data.reshape(-1)}))
-    if not axes or axes[0] < 1:
-        raise Unsuited(
-            f"takes the mean over the axes {data.reshape(-1).tolist()[:8]}, and the batch is none of them"
-        )
+    x, axes, kept = reduction(step)
     terms = prod(x.tensor.shape[axis] for axis in axes)
-    kept = tuple(
-        1 if axis in axes else size
-        for axis, size in enumerate(x.tensor.shape)
-        if axis not in axes or step.options["KeepDims"]
-    )
-    m, shift = quantized_multiplier(x.tensor.scale / output.scale)
+    m, shift = quantized_multiplier(x.tensor.scale / step.output().scale)
     up = min(terms.bit_length() - 1, 32, 31 + shift)
-    m, shift = (m << up) // terms, shift - up
+    return _summed(step, x, axes, kept, (m << up) // terms, shift - up)
+
+
+def sum_(step: TfliteStep) -> Made:
+    """Convert SUM: the sum, times a multiplier."""
+    x, axes, kept = reduction(step)
+    if x.tensor.dtype != "uint8":
+        raise Unsuited(
+            f"adds values of {x.tensor.dtype}, whose bytes TFLite's kernel takes for unsigned ones"
+        )
+    return _summed(step, x, axes, kept, *quantized_multiplier(x.tensor.scale / step.output().scale))
+
+
+def _summed(
+    step: TfliteStep, x: TfliteValue, axes: tuple[int, ...], kept: tuple[int, ...], m: int, shift: int
+) -> Made:
+    """The sum over axes times m / 2**31 * 2**shift."""
+    output = step.output()
+    step.same_type(x.tensor, output)
+    terms = prod(x.tensor.shape[axis] for axis in axes)
     sums = x.low * terms, x.high * terms
     if max(-sums[0], sums[1]) >> 31:
         raise Unsuited(f"adds {terms} values, whose sum leaves 32 bits")
     rescale = multiplied_twice([m], [shift], sums, output.centred, step.name)
     return Made(AxesMean(rescale, axes, kept[1:]), (x,), output.centred)
+
+
+def largest(step: TfliteStep) -> Made:
+    """Convert REDUCE_MAX."""
+    x, axes, kept = reduction(step)
+    same_scale(x.tensor, step.output())
+    return Made(Sequential(Largest(axes), Reshape(kept[1:])), (x,), x.range)
+
+
+def smallest(step: TfliteStep) -> Made:
+    """Convert REDUCE_MIN."""
+    x, axes, kept = reduction(step)
+    same_scale(x.tensor, step.output())
+    return Made(Sequential(AxesMinimum(axes, exact(*x.range, step.name)), Reshape(kept[1:])), (x,), x.range)
+
+
+def reduction(step: TfliteStep) -> tuple[TfliteValue, tuple[int, ...], tuple[int, ...]]:
+    """The operand, the axes that an operator reduces, and the shape of its result."""
+    x = step.value(0)
+    data = step.constant(1).data
+    assert data is not None
+    rank = len(x.tensor.shape)
+    axes = tuple(sorted({int(axis) % rank if -rank <= axis < rank else -1 for axis in data.reshape(-1)}))
+    if not axes or axes[0] < 1:
+        raise Unsuited(f"goes over the axes {data.reshape(-1).tolist()[:8]}, and the batch is none of them")
+    kept = tuple(
+        1 if axis in axes else size
+        for axis, size in enumerate(x.tensor.shape)
+        if axis not in axes or step.options["KeepDims"]
+    )
+    return x, axes, kept

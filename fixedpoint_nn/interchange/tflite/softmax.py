@@ -33,13 +33,13 @@ INTEGER_BITS = 5  # of a scaled difference
 
 
 def softmax(step: TfliteStep) -> Made:
-    """Convert SOFTMAX of 8 bits, with output scale 1/256 and zero point -128; 16 bits see `_softmax16`."""
+    """Convert SOFTMAX of 8 bits, with output scale 1/256 and the lowest code as zero point; of 16 bits `_softmax16`."""
     x, output = step.value(0), step.output()
     if step.same_type(x.tensor, output) == "int16":
         return _softmax16(step)
-    if output.zero != -128 or abs(output.scale * 256 - 1) > 0.001:
+    if output.zero != output.codes[0] or abs(output.scale * 256 - 1) > 0.001:
         raise Unsuited(
-            f"has the output scale {output.scale} and zero point {output.zero}, not 1/256 and -128"
+            f"has the output scale {output.scale} and zero point {output.zero}, not 1/256 and {output.codes[0]}"
         )
     if not x.shape or x.shape[-1] >= 1 << SUM_BITS:
         raise Unsuited(f"takes a value of shape {x.tensor.shape}")

@@ -6,17 +6,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from fixedpoint_nn.interchange.affine.constants import Unsuited
 from fixedpoint_nn.interchange.tflite.model import State, TfliteModel, TfliteOperator, TfliteTensor
 from fixedpoint_nn.numerics.arrays import Array
 
+REMEMBERS, MEMORY = "SVDF", 4  # an operator whose input of this place is a variable
 HANDLED = ("CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
 
 
 def without_variables(model: TfliteModel) -> TfliteModel:
     """The model with its variables as further inputs and outputs, in the order of their first use; raises Unsuited."""
-    if not any(operator.kind in HANDLED for operator in model.operators):
+    if not any(operator.kind in (*HANDLED, REMEMBERS) for operator in model.operators):
         return model
+    tensors = list(model.tensors)
     initial = dict(pair for graph in model.first for pair in _assigned_once(graph))
     handles: dict[int, str] = {}
     read: dict[str, int] = {}  # of each variable, the tensor of its first reading
@@ -42,7 +46,9 @@ def without_variables(model: TfliteModel) -> TfliteModel:
         else:
             inputs = tuple(same.get(place, place) for place in operator.inputs)
             kept.append(replace(operator, inputs=inputs))
-    states = []
+            if operator.kind == REMEMBERS:
+                kept[-1] = _remembering(kept[-1], tensors)
+    states = [_state_of(operator, tensors) for operator in kept if operator.kind == REMEMBERS]
     for name, first in read.items():
         _alike(name, model.tensors[first], model.tensors[now[name]])
         if name not in initial or initial[name].shape != model.tensors[first].shape:
@@ -50,11 +56,29 @@ def without_variables(model: TfliteModel) -> TfliteModel:
         states.append(State(name, first, now[name], initial[name]))
     return replace(
         model,
+        tensors=tuple(tensors),
         operators=tuple(kept),
         inputs=(*model.inputs, *(state.read for state in states)),
         outputs=(*(same.get(place, place) for place in model.outputs), *(state.stored for state in states)),
         states=tuple(states),
     )
+
+
+def _remembering(operator: TfliteOperator, tensors: list[TfliteTensor]) -> TfliteOperator:
+    """The operator with what its variable holds afterwards as one more output."""
+    if len(operator.inputs) <= MEMORY or operator.inputs[MEMORY] == -1:
+        raise Unsuited(f"has the {operator.kind} {operator.index} without a state")
+    before = tensors[operator.inputs[MEMORY]]
+    tensors.append(replace(before, index=len(tensors), name=f"{before.name} after", variable=False))
+    return replace(operator, outputs=(*operator.outputs, len(tensors) - 1))
+
+
+def _state_of(operator: TfliteOperator, tensors: list[TfliteTensor]) -> State:
+    """The variable of such an operator, which is zero before the first call."""
+    before = tensors[operator.inputs[MEMORY]]
+    if before.dtype not in ("int8", "int16"):
+        raise Unsuited(f"has the variable {before.name!r} of {before.dtype}")
+    return State(before.name, before.index, operator.outputs[-1], np.zeros(before.shape, before.dtype))
 
 
 def _assigned_once(graph: TfliteModel) -> Iterator[tuple[str, Array]]:

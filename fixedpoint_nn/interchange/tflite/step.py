@@ -16,6 +16,7 @@ from fixedpoint_nn.layers.structure import Layer
 from fixedpoint_nn.numerics.qformat import QFormat
 
 RELU, RELU_N1_TO_1, RELU6 = 1, 2, 3
+TYPES = ("int8", "int16", "uint8")  # of values
 CONSTANTS = ("int8", "int16", "int32", "int64", "float32", "uint8", "bool")
 ACTIVATIONS = {
     0: "NONE",
@@ -92,11 +93,6 @@ class TfliteStep(OperatorTensors):
     values: dict[int, TfliteValue]
     work: int = 0  # products per sample
 
-    @property
-    def types(self) -> tuple[str, ...]:
-        """The supported types; unsigned ones only for QUANTIZE at the ends of a model."""
-        return ("int8", "int16", "uint8") if self.operator.kind == "QUANTIZE" else ("int8", "int16")
-
     def value(self, place: int) -> TfliteValue:
         """A computed input of 8 or 16 bits; raises Unsuited."""
         tensor = self.tensor(place)
@@ -104,7 +100,7 @@ class TfliteStep(OperatorTensors):
             raise Unsuited(
                 f"has the constant {tensor.name!r} as its input {place}, where a computed value stands"
             )
-        checked(tensor, self.types)
+        checked(tensor)
         if tensor.index not in self.values:
             raise Unsuited(f"takes {tensor.name!r}, which nothing before it computes")
         return self.values[tensor.index]
@@ -114,9 +110,10 @@ class TfliteStep(OperatorTensors):
         tensor = self.tensor(place)
         if tensor.dtype not in CONSTANTS:
             raise Unsuited(f"has the input {tensor.name!r} of {tensor.dtype}, which is not supported")
-        if tensor.data is None or tensor.sparse:
-            kind = "sparse" if tensor.sparse else "computed while the model runs"
-            raise Unsuited(f"has the input {tensor.name!r}, which is {kind}, and a dense constant is needed")
+        if tensor.data is None:
+            raise Unsuited(
+                f"has the input {tensor.name!r}, which is computed while the model runs, and a constant is needed"
+            )
         return tensor
 
     def output(self) -> TfliteTensor:
@@ -127,11 +124,10 @@ class TfliteStep(OperatorTensors):
 
     def outputs(self) -> tuple[TfliteTensor, ...]:
         """The tensors of all outputs."""
-        if not self.operator.outputs:
+        places = [place for place in self.operator.outputs if place != -1]
+        if not places:
             raise Unsuited("has no output")
-        return tuple(
-            checked(self.tensors[place], self.types) for place in self.operator.outputs if place != -1
-        )
+        return tuple(checked(self.tensors[place]) for place in places)
 
     def same_type(self, *tensors: TfliteTensor) -> str:
         """The common type of these tensors; raises Unsuited if they differ."""
@@ -145,10 +141,10 @@ class TfliteStep(OperatorTensors):
         return activation_range(self.output(), self.options.get("FusedActivationFunction", 0))
 
 
-def checked(tensor: TfliteTensor, types: tuple[str, ...] = ("int8", "int16")) -> TfliteTensor:
-    """The tensor, of one of these types, with one scale and a batch of one; raises Unsuited for any other."""
-    if tensor.dtype not in types:
-        raise Unsuited(f"has {tensor.name!r} of {tensor.dtype}, and {' and '.join(types)} are supported")
+def checked(tensor: TfliteTensor) -> TfliteTensor:
+    """The tensor, of a supported type, with one scale and a batch of one; raises Unsuited for any other."""
+    if tensor.dtype not in TYPES:
+        raise Unsuited(f"has {tensor.name!r} of {tensor.dtype}, and {', '.join(TYPES)} are supported")
     if len(tensor.scales) != 1 or len(tensor.zeros) > 1 or not tensor.scale > 0:
         raise Unsuited(
             f"has {tensor.name!r} with {len(tensor.scales)} scales, and one positive scale is needed"
@@ -159,6 +155,11 @@ def checked(tensor: TfliteTensor, types: tuple[str, ...] = ("int8", "int16")) ->
     if not tensor.shape or tensor.shape[0] != 1 or 0 in tensor.shape:
         raise Unsuited(f"has {tensor.name!r} of shape {tensor.shape}, and the first axis is a batch of 1")
     return tensor
+
+
+def spreads(shape: tuple[int, ...], over: tuple[int, ...]) -> bool:
+    """Whether a constant of one shape broadcasts to a value of another, which it leaves as it is."""
+    return len(shape) <= len(over) and all(a in (1, b) for a, b in zip(shape[::-1], over[::-1], strict=False))
 
 
 def same_scale(*tensors: TfliteTensor, scales: bool = True) -> None:

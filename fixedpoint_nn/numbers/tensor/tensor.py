@@ -284,8 +284,13 @@ class Tensor:
 
         return self._result(data, "relu", (self,), backward)
 
-    def maximum(self, other: Tensor) -> Tensor:
+    def _with(self, other: Tensor | Scalar) -> Tensor:
+        """The operand as a tensor; a number has this one's type."""
+        return other if isinstance(other, Tensor) else Tensor(np.asarray(other, self.data.dtype))
+
+    def maximum(self, other: Tensor | Scalar) -> Tensor:
         """The element-wise maximum; for equal elements the gradient goes to this tensor."""
+        other = self._with(other)
         first = self.data >= other.data
 
         def backward(g: Array) -> None:
@@ -294,8 +299,9 @@ class Tensor:
 
         return self._result(np.maximum(self.data, other.data), "maximum", (self, other), backward)
 
-    def minimum(self, other: Tensor) -> Tensor:
+    def minimum(self, other: Tensor | Scalar) -> Tensor:
         """The element-wise minimum; for equal elements the gradient goes to this tensor."""
+        other = self._with(other)
         first = self.data <= other.data
 
         def backward(g: Array) -> None:

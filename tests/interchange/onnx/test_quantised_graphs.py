@@ -12,7 +12,7 @@ import pytest
 from fixedpoint_nn import RtlModel, from_onnx
 from fixedpoint_nn.interchange.comparison import compare
 from fixedpoint_nn.interchange.unsupported import UnsupportedModel
-from tests.interchange.onnx.models import model, node
+from tests.interchange.onnx.models import INT64, model, node
 
 RNG = np.random.default_rng(12)
 INT8 = np.int8
@@ -111,6 +111,82 @@ def test_values_are_repeated_and_spread(tmp_path: Path) -> None:
     check(file, tmp_path / "m.onnx")
 
 
+def test_a_row_is_normalised_by_its_squares_step_by_step(tmp_path: Path) -> None:
+    """As exporters write an RMSNorm: each step has a quantiser of its own but the square."""
+    file = File((3, 4))
+    x = file.last
+    file.add("Pow", f"{x} {file.constant(np.float32(2))}")
+    file.add("ReduceMean", file.last, -3, axes=[-1], keepdims=1)
+    file.add("Relu", file.last, -3)
+    file.add("Add", f"{file.last} {file.constant(np.float32(0.125))}", -3)
+    file.add("Sqrt", file.last, -5)
+    file.add("Reciprocal", file.last, -4)
+    file.add("Mul", f"{x} {file.last}", -5)
+    check(file, tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("power", [2.0, 3.0, -2.0])
+def test_powers_of_codes(power: float, tmp_path: Path) -> None:
+    file = File((5,))
+    file.add("Pow", f"{file.last} {file.constant(np.float32(power))}", -4)
+    check(file, tmp_path / "m.onnx")
+
+
+def test_roots_of_negative_codes_are_refused(tmp_path: Path) -> None:
+    file = File((5,))
+    file.add("Pow", f"{file.last} {file.constant(np.float32(0.5))}", -4, name="root")
+    reason = r"'root' \(Pow\): it raises negative numbers to the power 0.5"
+    with pytest.raises(UnsupportedModel, match=reason):
+        from_onnx(file.write(tmp_path / "m.onnx"))
+
+
+def token_file(path: Path, table: Any, nodes: list[Any], constants: dict[str, Any]) -> Path:
+    """Whole numbers choose rows of a dequantised table, which is rounded again; then come more nodes, from d to y."""
+    known = {"table": table, "s": np.float32(2.0**-4), "z": INT8(3), **constants}
+    first = [
+        node("DequantizeLinear", "table s z", "real"),
+        node("Gather", "real ids", "row"),
+        node("QuantizeLinear", "row s z", "q"),
+        node("DequantizeLinear", "q s z", "d"),
+    ]
+    path.write_bytes(model([*first, *nodes], {"ids": ["n", 6]}, ["y"], known, kinds={"ids": INT64}))
+    return path
+
+
+def test_ids_choose_rows_of_a_table(tmp_path: Path) -> None:
+    table = RNG.integers(-90, 90, (20, 4)).astype(INT8)
+    positions = RNG.integers(-90, 90, (6, 4)).astype(INT8)
+    nodes = [
+        node("DequantizeLinear", "positions s z", "place"),
+        node("Add", "d place", "sum"),
+        node("QuantizeLinear", "sum t z", "yq"),
+        node("DequantizeLinear", "yq t z", "y"),
+    ]
+    path = token_file(tmp_path / "m.onnx", table, nodes, {"positions": positions, "t": np.float32(0.125)})
+    ids = RNG.integers(0, 20, (9, 6))
+    compared = compare(path, ids)
+    assert compared.equal and compared.exact, str(compared)
+    found = from_onnx(path)
+    assert np.array_equal(RtlModel(found)(ids[:2]).ints, found(ids[:2]).ints)
+
+
+def test_what_ids_cannot_choose_is_refused(tmp_path: Path) -> None:
+    table = RNG.integers(-90, 90, (20, 4)).astype(INT8)
+    path = token_file(tmp_path / "m.onnx", table, [node("Gather", "d ids", "y", name="twice")], {})
+    with pytest.raises(UnsupportedModel, match=r"'twice' \(Gather\)"):
+        from_onnx(path)
+
+
+def test_a_last_logsoftmax_is_left_out(tmp_path: Path) -> None:
+    file = File((5,))
+    file.add("LogSoftmax", file.last)
+    path = file.write(tmp_path / "m.onnx")
+    with pytest.raises(UnsupportedModel, match=r"or, at the end, leave it out: softmax=False"):
+        from_onnx(path)
+    x = file.samples()
+    assert np.array_equal(from_onnx(path, softmax=False)(x).ints, np.clip(np.rint(x * 32) + 3, -128, 127))
+
+
 @pytest.mark.parametrize("op", ["Tanh", "Exp", "Erf"])
 def test_a_function_of_codes_may_be_the_output(op: str, tmp_path: Path) -> None:
     file = File((5,))
@@ -120,6 +196,24 @@ def test_a_function_of_codes_may_be_the_output(op: str, tmp_path: Path) -> None:
     compared = compare(tmp_path / "m.onnx", x)
     assert compared.equal and not compared.exact  # within the error of the runtime's own floats
     assert np.array_equal(RtlModel(found)(x[:2]).ints, found(x[:2]).ints)
+
+
+def test_a_value_whose_shape_is_taken_is_rounded_before_it_is_moved(tmp_path: Path) -> None:
+    """As torch.nn.MultiheadAttention behind a normalisation is exported."""
+    file = File((3, 4))
+    gain, bias = (file.constant(RNG.normal(size=4).astype(np.float32)) for _ in range(2))
+    file.add("LayerNormalization", f"{file.last} {gain} {bias}", axis=-1)
+    file.add("Transpose", file.last, perm=[1, 0, 2])
+    moved = file.last
+    file.rounded(-4)
+    file.nodes += [
+        node("Shape", moved, "all"),
+        node("Gather", f"all {file.constant(np.array([0, 2]))}", "sizes"),
+        node("Concat", f"{file.constant(np.array([-1]))} sizes", "wanted", axis=0),
+    ]
+    file.add("Transpose", file.last, perm=[1, 0, 2])
+    file.add("Reshape", f"{file.last} wanted", -4)
+    check(file, tmp_path / "m.onnx")
 
 
 def test_constants_of_infinity_are_refused(tmp_path: Path) -> None:
@@ -163,6 +257,41 @@ def test_other_ratios_are_whole_numbers_over_one_denominator(tmp_path: Path) -> 
         tenths / 20
     )  # of 10 for the weights, and 2 for the scale; exact in doubles, ties to even
     assert np.array_equal(network(x.transpose(0, 2, 3, 1)).ints, np.clip(rounded, -131, 124) + 3)
+
+
+def resized_codes(path: Path, dtype: type, sizes: list[float], **about: Any) -> Path:
+    """Codes of a zero point of 5 that are resized without being dequantised."""
+    constants = {"s": np.float32(0.25), "z": dtype(5), "size": np.array([1, 1, *sizes], np.float32)}
+    nodes = [
+        node("QuantizeLinear", "x s z", "q"),
+        node("Resize", "q _ size", "r", name="larger", mode="linear", **about),
+        node("DequantizeLinear", "r s z", "y"),
+    ]
+    path.write_bytes(model(nodes, {"x": ["n", 2, 5, 6]}, ["y"], constants))
+    return path
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8])
+@pytest.mark.parametrize("times", [2.0, 4.0])
+@pytest.mark.parametrize("where", ["half_pixel", "asymmetric"])
+def test_interpolated_codes_are_cut_off_towards_zero(
+    dtype: type, times: float, where: str, tmp_path: Path
+) -> None:
+    """As onnxruntime's tool leaves a Resize between integer kernels."""
+    about = {"coordinate_transformation_mode": where}
+    path = resized_codes(tmp_path / "m.onnx", dtype, [times, times], **about)
+    x = RNG.normal(0, 20, (9, 5, 6, 2)).astype(np.float32)
+    compared = compare(path, x)
+    assert compared.equal and compared.exact, str(compared)
+    found = from_onnx(path)
+    assert np.array_equal(RtlModel(found)(x[:2]).ints, found(x[:2]).ints)
+
+
+def test_interpolated_codes_that_floats_round_are_refused(tmp_path: Path) -> None:
+    about = {"coordinate_transformation_mode": "align_corners"}
+    path = resized_codes(tmp_path / "m.onnx", np.int8, [1, 5 / 3], **about)
+    with pytest.raises(UnsupportedModel, match=r"'larger' \(Resize\): it cuts off sums of codes over 9"):
+        from_onnx(path)
 
 
 def test_sizes_that_fix_the_batch_are_refused(tmp_path: Path) -> None:

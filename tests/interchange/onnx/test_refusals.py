@@ -246,8 +246,15 @@ def test_nodes_that_no_chosen_output_needs_are_not_read() -> None:
     assert list(from_onnx(blob, outputs=["y"]).parts) == ["net"]
     with pytest.raises(UnsupportedModel, match=r"1 node that cannot be imported: 'other' \(Sinh\)"):
         from_onnx(blob)
-    with pytest.raises(OnnxError, match=re.escape("the model has no output 'w'; its outputs are y, z")):
+    with pytest.raises(OnnxError, match=re.escape("the model computes no value 'w'; its outputs are y, z")):
         from_onnx(blob, outputs=["w"])
+
+
+def test_a_file_is_read_up_to_a_value_inside_of_it() -> None:
+    nodes = [node("Relu", "x", "h", "net"), node("Sinh", "h", "y", "other")]
+    blob = model(nodes, {"x": ["N", 3]}, ["y"])
+    x = np.array([[-1.0, 0.5, 2.0]])
+    assert np.array_equal(from_onnx(blob, outputs=["h"])(Tensor(x)).data, np.maximum(x, 0))
 
 
 def test_a_model_of_one_sample_gets_a_batch_before_it() -> None:

@@ -116,6 +116,18 @@ def test_a_value_and_what_is_computed_from_constants(op: str, first: bool) -> No
     check(blob, {"x": all_codes("int8")[np.newaxis]})
 
 
+@pytest.mark.parametrize("op", ["QLinearAdd", "QLinearMul"])
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("shape", [(5,), (1, 3, 5), (3, 1)])
+def test_a_value_and_codes_of_each_place(op: str, first: bool, shape: tuple[int, ...]) -> None:
+    """Such as an embedding of positions."""
+    codes = RNG.choice(all_codes("int8"), shape)
+    constants = scales("int8", 3) | {"k": codes, "s2": np.float32(0.11)}
+    order = "k s1 z1 x s0 z0" if first else "x s0 z0 k s1 z1"
+    blob = file_of([mine(op, f"{order} s2 z2", "y")], {"x": [3, 5]}, constants, TYPES["int8"][1])
+    check(blob, {"x": RNG.choice(all_codes("int8"), (90, 3, 5))})
+
+
 @pytest.mark.parametrize("kind", TYPES)
 def test_joined_channels(kind: str) -> None:
     nodes = [mine("QLinearConcat", "s2 z2 a s0 z0 b s1 z1", "y", axis=1)]

@@ -18,17 +18,19 @@ pytest.importorskip("ai_edge_litert", reason="models are written with the schema
 from fixedpoint_nn import from_tflite
 from fixedpoint_nn.interchange.tflite import TfliteError
 from fixedpoint_nn.interchange.unsupported import UnsupportedModel
+from tests.support.tflite_decoder import decoder
 from tests.support.tflite_models import ModelBuilder, options, run
 from tests.support.tflite_networks import ds_cnn
 
 GOOD, SAMPLES = ds_cnn(seed=4, size=(7, 5), channels=2)
+ANOTHER, _ = decoder(size=4, channels=3)
 ENDS = st.sampled_from([b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"\0\0\0\0", b"\x04\0\0\0"])
 
 
 @st.composite
 def damaged(draw: st.DrawFn) -> bytes:
-    """The good file with flipped bits, overwritten words, or its end cut off."""
-    blob = bytearray(GOOD)
+    """A good file with flipped bits, overwritten words, or its end cut off."""
+    blob = bytearray(draw(st.sampled_from([GOOD, ANOTHER])))
     for _ in range(draw(st.integers(0, 4))):
         place = draw(st.integers(0, len(blob) - 4))
         if draw(st.booleans()):
@@ -122,6 +124,14 @@ def test_tables_of_all_layers_together_are_bounded() -> None:
     )
 
 
+def test_a_model_without_ends_is_refused() -> None:
+    model = ModelBuilder()
+    x = model.input((1, 4), scale=0.1)
+    model.operator("RELU", [x], (1, 4), scale=0.1)
+    with pytest.raises(UnsupportedModel, match=r"^the model has no inputs, or no outputs$"):
+        from_tflite(model.finish([]))
+
+
 def test_what_is_no_model_is_said_so(tmp_path: Path) -> None:
     path = tmp_path / "x.tflite"
     path.write_bytes(b"PK\3\4 a zip file")
@@ -159,6 +169,19 @@ def test_every_operator_that_is_not_converted_is_named_with_its_reason() -> None
         "RESHAPE 'moved' has values of different scales or zero points "
         "(int8 0.1 0 and int8 0.1 3), and moves them unchanged"
     )
+
+
+def test_a_file_is_read_up_to_a_tensor_inside_of_it() -> None:
+    model = ModelBuilder()
+    x = model.input((1, 4), scale=0.1)
+    about = {"scale": 0.1, "zero": 0}
+    a = model.operator("RELU", [x], (1, 4), name="straight", **about)
+    b = model.operator("SIN", [a], (1, 4), name="wave", **about)
+    blob = model.finish([b])
+    codes = np.array([[-128, -1, 0, 127]], np.int8)
+    assert from_tflite(blob, outputs=["straight"])(codes).ints.tolist() == [[0, 0, 0, 127]]
+    with pytest.raises(ValueError, match=r"^the model computes no tensor 'x'; its outputs are wave$"):
+        from_tflite(blob, outputs=["x"])
 
 
 def test_floats_of_input_and_output_are_left_outside() -> None:

@@ -25,4 +25,6 @@ def test_every_operator_is_compared_with_the_interpreter() -> None:
     pytest.importorskip("ai_edge_litert", reason="the interpreter is in the `tflite` extra")
     from tests.support.tflite_operators import MAKERS
 
-    assert set(MAKERS) == set(OPERATORS)
+    assert set(MAKERS) | {"SVDF"} == set(
+        OPERATORS
+    )  # SVDF has a state: tests/interchange/tflite/test_states.py

@@ -17,6 +17,7 @@ from fixedpoint_nn.hardware.compiler.pipeline import lower
 from fixedpoint_nn.hardware.isa.schedule import schedule
 from fixedpoint_nn.hardware.verify.verify import verify
 from fixedpoint_nn.network.serialization import save
+from tests.support.tflite_decoder import decoder
 from tests.support.tflite_models import run
 from tests.support.tflite_networks import ds_cnn, resnet8
 
@@ -38,6 +39,15 @@ def test_every_word_of_200_samples_is_the_interpreters(make: Make, bits: int, tm
     )
     save(network, tmp_path / "net.safetensors")
     assert np.array_equal(load_model(tmp_path / "net.safetensors")(samples[:5]).ints, expected[:5])
+
+
+def test_every_word_of_an_encoder_and_decoder_is_the_interpreters() -> None:
+    blob, samples = decoder()
+    expected = run(blob, samples)
+    network = from_tflite(blob)
+    assert len(np.unique(expected)) > 50
+    assert np.array_equal(network(samples).ints, expected)
+    assert np.array_equal(RtlModel(network)(samples[:2]).ints, expected[:2])
 
 
 @pytest.mark.parametrize("make", [pytest.param(resnet8, marks=pytest.mark.slow), ds_cnn])

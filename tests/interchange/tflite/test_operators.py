@@ -21,10 +21,20 @@ from tests.support.tflite_operators import MAKERS, models
 
 EIGHT_BITS_ONLY = (  # as in TFLite
     "RELU_N1_TO_1", "RELU_0_TO_1", "HARD_SWISH", "UNIDIRECTIONAL_SEQUENCE_LSTM", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH",
+    "PRELU", "ELU", "EXP", "GELU", "LOG", "RSQRT", "SQUARED_DIFFERENCE",
 )  # fmt: skip
 # Products of 32 bits, and values joined along another axis than the last, are beyond the engine.
 NOT_ON_THE_ENGINE = (("SOFTMAX", 8), ("MUL", 16), ("CONCATENATION", 8), ("CONCATENATION", 16))
-CASES = [(name, bits) for name in MAKERS for bits in (8, 16) if bits == 8 or name not in EIGHT_BITS_ONLY]
+SIGNED_ONLY = (  # as in TFLite
+    "ABS", "BATCH_MATMUL", "ELU", "EXP", "LOG", "RSQRT", "SQUARED_DIFFERENCE", "UNIDIRECTIONAL_SEQUENCE_LSTM",
+)  # fmt: skip
+UNSIGNED_ONLY = ("SUM",)  # whose kernel takes bytes for unsigned ones
+CASES = [
+    (name, bits)
+    for name in MAKERS
+    for bits in (8, 16)
+    if name not in UNSIGNED_ONLY and (bits == 8 or name not in EIGHT_BITS_ONLY)
+]
 
 
 @pytest.mark.parametrize(("operator", "bits"), CASES)
@@ -38,11 +48,22 @@ def test_integers_are_the_interpreters_in_many_models(operator: str, bits: int) 
     compare(operator, bits, 200)
 
 
-def compare(operator: str, bits: int, tries: int) -> None:
+@pytest.mark.parametrize("operator", [name for name in MAKERS if name not in SIGNED_ONLY])
+def test_unsigned_integers_are_the_interpreters(operator: str) -> None:
+    compare(operator, 8, 4, unsigned=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("operator", [name for name in MAKERS if name not in SIGNED_ONLY])
+def test_unsigned_integers_are_the_interpreters_in_many_models(operator: str) -> None:
+    compare(operator, 8, 200, unsigned=True)
+
+
+def compare(operator: str, bits: int, tries: int, unsigned: bool = False) -> None:
     """So many models of one operator, here and in the interpreter."""
 
     @settings(max_examples=tries, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(models(operator, bits))
+    @given(models(operator, bits, unsigned))
     def check(drawn: tuple[bytes, np.ndarray]) -> None:
         blob, samples = drawn
         assert np.array_equal(from_tflite(blob)(samples).ints, run(blob, samples))

@@ -128,3 +128,54 @@ def test_a_variable_stored_with_another_scale_is_refused() -> None:
         "the model has the variable 'past' of int8 (1, 4) read and int8 (1, 4) stored, "
         "with different shapes or scales"
     )
+
+
+def filtered(seed: int, most: int = 32767) -> tuple[bytes, np.ndarray]:
+    """Two SVDF, one after the other, and frames."""
+    rng = np.random.default_rng(seed)
+    model = ModelBuilder()
+    scale = lambda low, high: float(np.exp(rng.uniform(np.log(low), np.log(high))))  # noqa: E731
+    inputs = int(rng.integers(1, 6))
+    last = model.input((1, inputs), scale=scale(0.01, 0.2), zero=int(rng.integers(-128, 128)))
+    for _ in range(2):
+        units, rank, memory = (int(rng.integers(1, most)) for most in (5, 4, 6))
+        filters = units * rank
+        features = rng.integers(-127, 128, (filters, inputs)).astype(np.int8)
+        times = rng.integers(-most, most + 1, (filters, memory)).astype(np.int16)
+        takes = [
+            last,
+            model.constant(features, scale=scale(1e-3, 0.05)),
+            model.constant(times, scale=scale(1e-5, 1e-3)),
+        ]
+        bias = model.constant(rng.integers(-9000, 9001, units).astype(np.int32), scale=1e-4)
+        takes.append(bias if rng.random() < 0.7 else -1)
+        takes.append(model.tensor((1, filters * memory), "int16", scale=scale(1e-3, 0.1), variable=True))
+        made = options("SVDF", rank=rank, fusedActivationFunction=1)
+        last = model.operator(
+            "SVDF", takes, (1, units), made, scale=scale(0.01, 1), zero=int(rng.integers(-128, 1))
+        )
+        inputs = units
+    return model.finish([last]), rng.integers(
+        -128, 128, (12, model.tensors[model.inputs[0]].shape[1])
+    ).astype(np.int8)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_filters_over_time_keep_their_state(seed: int, tmp_path: Path) -> None:
+    blob, frames = filtered(seed)
+    network = from_tflite(blob)
+    inputs = streamed(blob, network, frames)
+    assert np.array_equal(network(*inputs)[0].ints, stepped(blob, frames))
+    (tmp_path / "model.tflite").write_bytes(blob)
+    found = compare(tmp_path / "model.tflite", frames)
+    assert found.equal and found.exact and len(found.pairs) == 4, str(found)
+
+
+def test_filters_over_time_on_the_engine(tmp_path: Path) -> None:
+    blob, frames = filtered(3, most=500)
+    network = from_tflite(blob)
+    inputs = streamed(blob, network, frames)
+    y, *_ = RtlModel(network)(*(x[5:8] for x in inputs))
+    assert np.array_equal(y.ints, stepped(blob, frames)[5:8])
+    save(network, tmp_path / "net.safetensors")
+    assert np.array_equal(load(tmp_path / "net.safetensors")(*inputs)[0].ints, stepped(blob, frames))

@@ -259,3 +259,12 @@ def test_a_quotient_and_its_gradients() -> None:
     quotient.sum().backward()
     assert np.allclose(x.grad, 1 / y.data) and np.allclose(y.grad, -x.data / y.data**2)
     assert np.allclose((x / 4.0).data, x.data / 4)
+
+
+def test_a_number_is_an_operand_of_maximum_and_minimum() -> None:
+    x = draw(3, 4)
+    assert np.array_equal(x.maximum(0.25).data, np.maximum(x.data, 0.25))
+    assert np.array_equal(x.minimum(1).data, np.minimum(x.data, 1))
+    assert x.maximum(1).data.dtype == x.data.dtype
+    (x.maximum(0.25) + x.minimum(1)).sum().backward()
+    assert np.array_equal(x.grad, (x.data >= 0.25) * 1.0 + (x.data <= 1))

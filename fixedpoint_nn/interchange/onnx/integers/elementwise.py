@@ -23,6 +23,7 @@ from fixedpoint_nn.interchange.onnx.integers.chain import (
     Plus,
     Times,
     Within,
+    applied,
     channels,
 )
 from fixedpoint_nn.interchange.onnx.integers.constants import scaled
@@ -96,11 +97,19 @@ def _of_each_place(step: IntegerStep, v: OnnxValue, array: Any) -> Any:
     ints, scales = beside(parts[0], v), np.unique(parts[1])
     if ints.ndim < 2 or len(scales) != 1 or not np.isfinite(scales).all():
         return array
+    return repeated(step, v, ints, Reals(*ends(ints), (Times((float(scales[0]),)),), zero=0))
+
+
+def repeated(step: IntegerStep, v: OnnxValue, ints: Any, kind: Any) -> OnnxValue:
+    """Constant integers, which broadcast to a sample of v, as a value of every sample."""
     spread = fixed_constant(np.broadcast_to(ints, v.sample))
     node = step.builder.add(f"{step.name}_constant", layers.Repeated(spread), v.node)
-    low, high = int(ints.min()), int(ints.max())
-    kind: Any = Reals(low, high, (Times((float(scales[0]),)),), zero=0)
     return replace(v, node=node, kind=kind, flat=None)
+
+
+def ends(ints: Any) -> tuple[int, int]:
+    """(lowest, highest) of these integers."""
+    return int(ints.min()), int(ints.max())
 
 
 @operator("Add")
@@ -270,9 +279,26 @@ _curve("Erf", _erf)
 _curve("Exp", np.exp)
 _curve("Sqrt", lambda y: np.sqrt(np.maximum(y, 0)))
 _curve("Softplus", lambda y: np.logaddexp(y.astype(np.float64), 0))
+_curve("Reciprocal", lambda y: 1 / y, 0)
 _curve("Abs", np.abs, 0)
 _curve("Softsign", lambda y: y / (1 + np.abs(y)))
 _curve("Mish", lambda y: y * np.tanh(np.logaddexp(y.astype(np.float64), 0)), 0)
+
+
+@operator("Pow")
+def power(step: IntegerStep) -> OnnxValue:
+    """Convert Pow with a constant exponent: a square that nothing rounds is a product, everything else a curve."""
+    exponent = step.constant(1, "exponents")
+    if np.size(exponent) != 1:
+        raise Refused("it has several exponents, and one is supported")
+    number, v = float(np.ravel(exponent)[0]), step.value(0, kind="")
+    kind = reals(v)
+    if not number.is_integer() and (applied(kind.chain, [[kind.low, kind.high]], np.float64) < 0).any():
+        raise Refused(f"it raises negative numbers to the power {number:g}")
+    if number == 2 and step.rounding is None:
+        step.operands = [v, v]
+        return product_of_two(step)
+    return linked(v, Curve("power", lambda y: y ** y.dtype.type(number), 0))
 
 
 @operator("Gelu")

@@ -15,6 +15,7 @@ from fixedpoint_nn.interchange.onnx.model import OnnxModel, OnnxOperation, in_or
 
 MOST_MOVES = 4096  # per model; each takes time proportional to its nodes
 REAL_ZERO = "pads with the real number zero"  # an attribute of a Pad that came before its quantiser
+SHAPES = ("Shape", "Size")
 QUANTISERS = ("QuantizeLinear", "Quant", "BipolarQuant")
 MOVES = (
     "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "MaxPool", "GlobalMaxPool", "Identity", "Slice",
@@ -38,7 +39,9 @@ def hoisted(model: OnnxModel) -> OnnxModel:
                 takers.setdefault(name, []).append(operation)
         for quantiser in operations:
             maker = makers.get(quantiser.inputs[0]) if quantiser.op in QUANTISERS else None
-            if maker is None or quantiser.inputs[0] in outputs or len(takers[quantiser.inputs[0]]) > 1:
+            if maker is None or quantiser.inputs[0] in outputs:
+                continue
+            if any(taker.op not in SHAPES for taker in takers[quantiser.inputs[0]] if taker is not quantiser):
                 continue
             if not all(name in constants for name in quantiser.inputs[1:] if name) or not _moves(
                 maker, model
@@ -59,12 +62,18 @@ def hoisted(model: OnnxModel) -> OnnxModel:
                 )
             about = {**maker.attributes, REAL_ZERO: 1} if maker.op == "Pad" else maker.attributes
             moved = replace(maker, inputs=tuple(names), outputs=quantiser.outputs, attributes=about)
-            kept = [o for o in operations if o is not quantiser and o is not maker]
+            rest = [o for o in operations if o is not quantiser and o is not maker]
+            kept = [_of(o, quantiser) if quantiser.inputs[0] in o.inputs else o for o in rest]
             operations = in_order([*kept, *early, moved], set(known))
             break
         else:
             break
     return replace(model, operations=tuple(operations))
+
+
+def _of(shape: OnnxOperation, quantiser: OnnxOperation) -> OnnxOperation:
+    """The shape of what a quantiser makes, which is that of what it takes."""
+    return replace(shape, inputs=quantiser.outputs)
 
 
 def scalars(model: OnnxModel) -> Mapping[str, float]:

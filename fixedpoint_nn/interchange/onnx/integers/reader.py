@@ -15,13 +15,14 @@ from fixedpoint_nn.interchange.affine.centred import Shifted
 from fixedpoint_nn.interchange.affine.constants import Unsuited, exact
 from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
 from fixedpoint_nn.interchange.affine.rescale import Fitted
-from fixedpoint_nn.interchange.onnx.doors import FLOATS, Door
+from fixedpoint_nn.interchange.onnx.doors import FLOATS, WHOLE, Door
 from fixedpoint_nn.interchange.onnx.file import read
 from fixedpoint_nn.interchange.onnx.folding import evaluated
 from fixedpoint_nn.interchange.onnx.integers import operators  # noqa: F401 - fills the table
 from fixedpoint_nn.interchange.onnx.integers.chain import Link, Times, Within, channels, signs
 from fixedpoint_nn.interchange.onnx.integers.constants import ScaledConstant, scaled
 from fixedpoint_nn.interchange.onnx.integers.hoisting import MOVES, QUANTISERS, REAL_ZERO, hoisted
+from fixedpoint_nn.interchange.onnx.integers.lookup import chooses, is_index, rows
 from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Meaning, Reals, meaning
 from fixedpoint_nn.interchange.onnx.integers.outputs import filed_output
 from fixedpoint_nn.interchange.onnx.integers.qonnx import DOMAINS, bipolar, quant_rounds, quantised
@@ -45,8 +46,12 @@ from fixedpoint_nn.numerics.rounding import Rounding
 MOST_IMAGES, MOST_VALUES = 64, 1 << 23  # samples at a time, and values of one layer of all of them
 CONSTANT_MOVES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Slice", "Gather")
 FLOAT: Any = "float"
+IDS: Any = "int"
 _SEVERAL = "its real numbers are floats, in an order that no integer kernel has; keep it in a float model"
-INEXACT = dict.fromkeys(("LSTM", "GRU", "RNN", "LogSoftmax"), _SEVERAL)
+INEXACT = dict.fromkeys(("LSTM", "GRU", "RNN"), _SEVERAL) | {
+    "LogSoftmax": f"{_SEVERAL}, or, at the end, leave it out: softmax=False"
+}
+SOFTMAXES = "Softmax", "QLinearSoftmax", "LogSoftmax"
 QUANTISED_ENDS = ("QuantizeLinear", "DequantizeLinear", "Identity")  # around a softmax at the end
 
 
@@ -151,9 +156,9 @@ def _without_softmax(model: OnnxModel) -> OnnxModel:
     makers = {name: operation for operation in model.operations for name in operation.outputs}
     for name in list(ends):
         maker, passed = makers.get(name), name
-        while maker is not None and maker.op in (*QUANTISED_ENDS, "Softmax", "QLinearSoftmax"):
+        while maker is not None and maker.op in (*QUANTISED_ENDS, *SOFTMAXES):
             passed = maker.inputs[0]
-            if maker.op in ("Softmax", "QLinearSoftmax"):
+            if maker.op in SOFTMAXES:
                 instead[name] = passed
             maker = makers.get(passed)
     kept = [replace(output, name=instead.get(output.name, output.name)) for output in model.outputs]
@@ -176,6 +181,8 @@ class IntegerConversion(OnnxConversion):
         self.entries: dict[str, tuple[Rounds, OnnxValue]] = {}
         self.done: set[str] = set()  # outputs whose rounding the node before has computed
         self.hidden: set[str] = set()  # values that no node computes, because their rounding is fused
+        self.ids: set[str] = set()  # inputs that choose rows of a table
+        self.rows = 1  # of the largest table
         self.given = given
         self.results: dict[str, Meaning] = {}
         super().__init__(model, batched, shapes, constants, alone)
@@ -187,7 +194,10 @@ class IntegerConversion(OnnxConversion):
         v = self.operands.get(declared.name)
         if not isinstance(v, OnnxValue):
             return
-        if declared.type in RANGES:
+        if declared.type in WHOLE and is_index(self.model, declared.name):
+            self.operands[declared.name] = replace(v, kind=IDS)
+            self.ids.add(declared.name)
+        elif declared.type in RANGES:
             low, high = RANGES[declared.type]
             format = QFormat.enclosing(low, high, 0, signed=low < 0)
             self.quantizers[v.node] = Quantizer(format, Rounding.HALF_EVEN, Overflow.SATURATE, declared.name)
@@ -222,6 +232,12 @@ class IntegerConversion(OnnxConversion):
     def integers(self) -> ImportedIntegers:
         """Convert everything; raises `UnsupportedModel`."""
         found = self.run()
+        for door in found.inputs:
+            if door.name in self.ids:
+                format = QFormat.enclosing(0, self.rows - 1, 0, signed=False)
+                self.quantizers[door.node] = Quantizer(
+                    format, Rounding.HALF_EVEN, Overflow.SATURATE, door.name
+                )
         bare = [door.name for door in found.inputs if door.node not in self.quantizers]
         if bare:
             reason = (
@@ -276,6 +292,10 @@ class IntegerConversion(OnnxConversion):
             raise Refused(REASONS[operation.op])
         if operation.domain:
             raise Refused(self._unknown(operation))
+        if operation.op == "Gather" and chooses(operands):
+            step = IntegerStep(operation, operands, self.builder, self.model.opset, self.free)
+            self.rows = max(self.rows, len(np.asarray(operands[0])))
+            return [rows(step)]
         if operation.op in QUANTISERS and values[0].kind == "float" and values[0] is operands[0]:
             return [self._entry(operation, operands)]
         if operation.op in INTEGERS and (operation.op not in MOVES or interpolates(operation)):

@@ -11,7 +11,9 @@ import numpy as np
 
 from fixedpoint_nn.interchange.affine.rescale import Lookup
 from fixedpoint_nn.interchange.affine.stepping import tabulated
+from fixedpoint_nn.interchange.onnx.builder import beside
 from fixedpoint_nn.interchange.onnx.integers.chain import Times
+from fixedpoint_nn.interchange.onnx.integers.elementwise import ends, repeated
 from fixedpoint_nn.interchange.onnx.integers.joining import JoinedOperands, joined_codes, pair_of
 from fixedpoint_nn.interchange.onnx.integers.kernels import (
     integers,
@@ -19,7 +21,7 @@ from fixedpoint_nn.interchange.onnx.integers.kernels import (
     scale_of,
     zero_point,
 )
-from fixedpoint_nn.interchange.onnx.integers.meaning import Reals, codes
+from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, codes
 from fixedpoint_nn.interchange.onnx.integers.normalizing import shared
 from fixedpoint_nn.interchange.onnx.integers.products import by_constant
 from fixedpoint_nn.interchange.onnx.integers.quantizing import centred, range_of_type
@@ -56,6 +58,8 @@ def _joined(step: IntegerStep, multiplied: bool) -> OnnxValue:
     if place is None:
         raise Refused("its zero point is missing, so its type is not known")
     low, high = range_of_type(place, "zero point")
+    _spread(step, 0, 3)
+    _spread(step, 3, 0)
     if not all(isinstance(step.operands[i], OnnxValue) for i in (0, 3)):
         return _by_constant(
             step, multiplied, Rounds(tuple(scale_of(step, 6, "scales").reshape(-1)), after, low, high)
@@ -72,6 +76,18 @@ def _joined(step: IntegerStep, multiplied: bool) -> OnnxValue:
         0 if multiplied else 1, *(_worth(s, w) for s, w in zip(spans, (one, two), strict=True))
     )
     return joined_codes(step, values, dims, pair, (a, b, found), rounds)
+
+
+def _spread(step: IntegerStep, place: int, other: int) -> None:
+    """Make a constant of several codes a value of every sample of the other operand."""
+    array, v = step.operands[place], step.operands[other]
+    if not isinstance(array, np.ndarray) or not isinstance(v, OnnxValue) or array.size == 1:
+        return
+    if len(array.shape) > len(v.dims) or np.broadcast_shapes(array.shape, v.dims) != v.dims:
+        raise Refused(f"its constant of shape {list(array.shape)} makes its input {list(v.dims)} larger")
+    ints = beside(array.astype(np.int64), v)
+    step.operands = [*step.operands]
+    step.operands[place] = repeated(step, v, ints, Codes(*ends(ints)))
 
 
 def _kernel(
@@ -92,10 +108,6 @@ def _by_constant(step: IntegerStep, multiplied: bool, rounds: Rounds) -> OnnxVal
     zeros = [zero_point(step, 2), zero_point(step, 5)]
     scales = [F(scale_of(step, i, "scales").reshape(())) for i in (1, 4, 6)]
     number = step.constant(3 - place, "codes").astype(np.int64) - zeros[1 if place == 0 else 0]
-    if number.size != 1:
-        raise Refused(
-            "one of its operands is several numbers that are computed from constants; one is supported"
-        )
     v = centred(step, step.value(place, kind=""), zeros[0 if place == 0 else 1])
     kind, k = codes(v), number.reshape(())
 

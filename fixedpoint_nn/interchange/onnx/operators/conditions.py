@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from fixedpoint_nn import layers
+from fixedpoint_nn.interchange.onnx.builder import tensor
 from fixedpoint_nn.interchange.onnx.masks import HIDES, masked
 from fixedpoint_nn.interchange.onnx.operators.activations import scalar
 from fixedpoint_nn.interchange.onnx.operators.elementwise import joined
@@ -71,7 +72,7 @@ def equal(step: OnnxStep) -> OnnxValue:
         raise Refused(f"it compares {list(ids.dims)} whole numbers with {list(values.shape)}")
     if not np.array_equal(values.ravel(), np.arange(count)):
         raise Refused("it compares whole numbers with others than 0, 1, 2, ...")
-    made = rows_of(step, np.eye(count, dtype=np.float32), ids)
+    made = rows_of(step, tensor(np.eye(count, dtype=np.float32)), ids)
     blocks = [((axis,), (size,)) for axis, size in enumerate(ids.dims[:-1])]
     joined_axes = step.builder.regrouped(made, [*blocks, ((rank - 1, rank), (count,))], f"{step.name}_shaped")
     return replace(joined_axes, kind=TRUTH)
@@ -86,7 +87,7 @@ def one_hot(step: OnnxStep) -> OnnxValue:
     count, (off, on) = int(depth.reshape(-1)[0]), values.astype(np.float32)
     if not 0 < count <= MOST_ELEMENTS >> 12:
         raise Refused(f"its depth is {count}")
-    return rows_of(step, np.where(np.eye(count, dtype=bool), on, off).astype(np.float32), ids)
+    return rows_of(step, tensor(np.where(np.eye(count, dtype=bool), on, off).astype(np.float32)), ids)
 
 
 @operator("Not", "ScaleShift", INPUTS)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -213,14 +214,14 @@ def _embedded(step: OnnxStep, table: np.ndarray, axis: int) -> OnnxValue:
     ids = step.value(1, kind="int")
     if axis != 0 or table.ndim < 2:
         raise Refused(f"its input chooses along axis {axis} of a constant of shape {list(table.shape)}")
-    return rows_of(step, table, ids)
+    return rows_of(step, tensor(table), ids)
 
 
-def rows_of(step: OnnxStep, table: np.ndarray, ids: OnnxValue) -> OnnxValue:
+def rows_of(step: OnnxStep, table: Any, ids: OnnxValue) -> OnnxValue:
     """The rows of a table that ids choose, as an Embedding."""
     rank = len(ids.dims)
     new = range(rank, rank + table.ndim - 1)
-    node = step.builder.add(step.name, layers.Embedding(tensor(table)), ids.node)
+    node = step.builder.add(step.name, layers.Embedding(table), ids.node)
     return OnnxValue(node, (*ids.dims, *table.shape[1:]), (*ids.axes, *new))
 
 

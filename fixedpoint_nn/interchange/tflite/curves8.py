@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT
+"""Real functions of 8-bit codes: tables, which TFLite computes in 32-bit floats or in whole numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import erfc, sqrt
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.interchange.affine.constants import Unsuited, integer_format
+from fixedpoint_nn.interchange.affine.gemmlowp import inverse_square_root
+from fixedpoint_nn.interchange.affine.multiplier import multiplied, quantized_multiplier, round_away
+from fixedpoint_nn.interchange.affine.rescale import Lookup
+from fixedpoint_nn.interchange.tflite.codes import eight_bits, tabulated
+from fixedpoint_nn.interchange.tflite.curves16 import CURVES16
+from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep, TfliteValue
+from fixedpoint_nn.numerics.value_table import ValueTable
+
+EITHER = "int8", "uint8"
+ONE = np.float32(1)
+HALF = np.float32(0.5)
+SQRT_2_OVER_PI = np.float32(sqrt(2 / np.pi))
+FINE = 20  # bits behind the point of an inverse square root
+
+
+def curve(
+    name: str, function: Callable[[Any], Any], types: tuple[str, ...] = ("int8",)
+) -> Callable[[TfliteStep], Made]:
+    """The converter of a real function of 32-bit floats to a table of 8-bit codes of `types`."""
+
+    def convert(step: TfliteStep) -> Made:
+        x, output = step.value(0), step.output()
+        if step.same_type(x.tensor, output) == "int16" and step.operator.kind in CURVES16:
+            return CURVES16[step.operator.kind](step)
+        eight_bits(step, x, types)
+        if name == "logistic" and np.float32(output.scale) != np.float32(1 / 256):
+            raise Unsuited(f"has the output scale {output.scale}, and TFLite's has 1/256")
+        return Made(Lookup(_table(step, x, name, function)), (x,), output.centred)
+
+    return convert
+
+
+def _table(step: TfliteStep, x: TfliteValue, name: str, function: Callable[[Any], Any]) -> ValueTable:
+    """The table of a real function over all codes of x, computed in float32 as TFLite does."""
+    output, f = step.output(), x.format
+    centred = np.arange(f.int_min, f.int_max + 1).astype(np.float32)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        real = function(np.float32(x.tensor.scale) * centred)
+        steps = round_away(real * (ONE / np.float32(output.scale)))
+    most = np.abs(steps[(centred >= x.low) & (centred <= x.high)]).max()
+    if not most < 1 << 30:
+        raise Unsuited(f"has values of up to {most:.4g} steps of its output, and 32 bits overflow")
+    low, high = output.centred
+    values = np.clip(np.nan_to_num(steps.astype(np.float64)), low, high).astype(np.int64)
+    return ValueTable.of(
+        name, lambda code: int(values[code - f.int_min]), f, integer_format(low, high), step.name
+    )
+
+
+def rounded(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A function of doubles, rounded to 32-bit floats."""
+    return lambda x: function(x.astype(np.float64)).astype(np.float32)
+
+
+exp, tanh, expm1 = rounded(np.exp), rounded(np.tanh), rounded(np.expm1)
+_erfc = rounded(np.vectorize(erfc, otypes=[np.float64]))
+
+
+def logistic(x: Any) -> Any:
+    """1 / (1 + exp(-x)), with a correctly rounded exp."""
+    return ONE / (ONE + exp(-x))
+
+
+def elu(x: Any) -> Any:
+    """x, or exp(x) - 1 below zero."""
+    return np.where(x < 0, expm1(np.minimum(x, 0)), x)
+
+
+def gelu(x: Any) -> Any:
+    """x * erfc(-x / sqrt(2)) / 2."""
+    return HALF * x * _erfc(x * np.float32(-sqrt(0.5)))
+
+
+def gelu_by_tanh(x: Any) -> Any:
+    """The approximation x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2."""
+    return HALF * x * (ONE + tanh(SQRT_2_OVER_PI * (x + np.float32(0.044715) * x * x * x)))
+
+
+def convert_gelu(step: TfliteStep) -> Made:
+    """Convert GELU, exact or by its approximation."""
+    return curve("gelu", gelu_by_tanh if step.options["Approximate"] else gelu, EITHER)(step)
+
+
+def log(step: TfliteStep) -> Made:
+    """Convert LOG; where no logarithm is, the lowest code."""
+    output = step.output()
+    lowest = np.float32(output.codes[0] - output.zero) * np.float32(output.scale)
+
+    def function(x: Any) -> Any:
+        return np.where(x > 0, rounded(np.log)(np.where(x > 0, x, ONE)), lowest)
+
+    return curve("log", function)(step)
+
+
+def rsqrt(step: TfliteStep) -> Made:
+    """Convert RSQRT by Newton's iteration in whole numbers; the highest code at zero, and below it, where none is."""
+    x, output = step.value(0), step.output()
+    eight_bits(step, x, ("int8",))
+    root = np.sqrt(np.float32(x.tensor.scale)) * np.float32(output.scale)
+    m, shift = quantized_multiplier(float(1.0 / np.float64(root)))
+
+    def function(code: int) -> int:
+        if code <= 0:
+            return output.centred[1]
+        inverse, places = inverse_square_root(code)
+        return multiplied(multiplied(1, inverse, FINE - places), m, shift - FINE)
+
+    return tabulated(step, x, function)
+
+
+CURVES = {
+    "ELU": curve("elu", elu),
+    "EXP": curve("exp", exp),
+    "GELU": convert_gelu,
+    "LOG": log,
+    "LOGISTIC": curve("logistic", logistic, EITHER),
+    "RSQRT": rsqrt,
+    "TANH": curve("tanh", tanh, EITHER),
+}
