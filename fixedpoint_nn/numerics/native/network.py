@@ -16,6 +16,7 @@ from fixedpoint_nn.numerics.native.library import Epilogue, Kernels, modes_of
 ENTER_INTS, ENTER_STORED, ENTER_FLOATS, CONVOLVE, MAXIMUM, AVERAGE, ADD, TABLE, LEAVE = range(9)
 BYTES, WORDS, WIDE = range(3)  # kinds of operands of a product; wide ones have sums of more than 32 bits
 GROUP = {BYTES: 4, WORDS: 2, WIDE: 2}  # taps in four bytes
+WIDE_VECTORS = 2  # at most, in a block of columns of wide sums
 MOST_OF_SEGMENT = 65534  # limit of a segment's magnitudes: 65535 + 32768 * 65534 == 2**31 - 1
 SHORT_SEGMENT = 32  # groups, of which most segments have fewer
 LINE = 64  # bytes of a cache line
@@ -101,7 +102,7 @@ def packed_weights(
 
     None if the sum of two 16-bit by 16-bit products exceeds a segment's limit.
     """
-    group, block, lanes = GROUP[words], kernels.network_columns, kernels.network_lanes
+    group, block, lanes = GROUP[words], block_columns(kernels, words), kernels.network_lanes
     columns, dtype = matrix.shape[1], np.dtype(np.int8 if words == BYTES else np.int16)
     by_run, taken, total = [], 0, 0
     for offset, taps in runs:
@@ -130,6 +131,12 @@ def packed_weights(
                 before = end
         firsts.append(len(segments))
     return PackedWeights(weights, (_Segment * len(segments))(*segments), np.array(firsts, np.int64))
+
+
+def block_columns(kernels: Kernels, words: int) -> int:
+    """The columns per block of a product."""
+    most = kernels.network_columns
+    return min(most, WIDE_VECTORS * kernels.network_lanes) if words == WIDE else most
 
 
 def aligned_empty(size: int, dtype: Any) -> Array:

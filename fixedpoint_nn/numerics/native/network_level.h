@@ -208,6 +208,7 @@ HERE int64_t FN(clipped)(const FN(Ends) *e, int relu, Vec sum, int count) {
 // ---- products -------------------------------------------------------------------------------------------------------
 
 #define MOST_ROWS 8
+#define BLOCK_VECTORS(words) ((words) == WIDE ? WIDE_VECTORS : MOST_VECTORS)
 
 typedef struct {
     const Step *step;
@@ -242,14 +243,14 @@ HERE void FN(tile)(const FN(Product) *p, const char *const *from, char *const *t
                    const char *weights, const int rows, const int vectors, const int words) {
     const Step *s = p->step;
     const Segment *segment = s->segments + s->first_segment[block], *end = s->segments + s->first_segment[block + 1];
-    const int32_t *bias = s->bias + block * MOST_VECTORS * LANES;
+    const int32_t *bias = s->bias + block * BLOCK_VECTORS(words) * LANES;
     Vec sums[MOST_ROWS][MOST_VECTORS], highs[MOST_ROWS][MOST_VECTORS];
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++) {
             sums[r][v] = FN(load)(bias + v * LANES);
-            if (words == WIDE) highs[r][v] = FN(load)(s->high_bias + block * MOST_VECTORS * LANES + v * LANES);
+            if (words == WIDE) highs[r][v] = FN(load)(s->high_bias + block * BLOCK_VECTORS(words) * LANES + v * LANES);
         }
     for (; segment < end; segment++) {
         const char *row[MOST_ROWS];
@@ -338,7 +339,7 @@ static const FN(Choice) FN(choices)[3][2] = {
 TARGET static void FN(convolve)(const Step *s, const Tensor *tensors, int64_t images, float *out) {
     const Tensor *a = tensors + s->a, *to = s->out < 0 ? 0 : tensors + s->out;
     FN(Product) p = {s, ties_of(s->finish.rounding, s->finish.shift), to ? to->bytes : 4, to ? to->zero : 0};
-    const int per_block = MOST_VECTORS * LANES;
+    const int per_block = BLOCK_VECTORS(s->words) * LANES;
     const char *weights = s->weights;
     char *start = to ? image_of(to, 0) : (char *)out;
     int64_t out_bytes = to ? to->image_bytes : (int64_t)s->positions * s->columns * 4;
@@ -667,3 +668,4 @@ TARGET static int FN(network)(const Step *steps, int64_t count, const Tensor *gi
 #undef ENDS
 #undef CHUNK
 #undef MOST_ROWS
+#undef BLOCK_VECTORS

@@ -221,6 +221,8 @@ def test_packed_weights_stand_block_by_block_and_group_by_group(
     packed = packed_weights(kernels, matrix, words, runs)
     assert packed is not None
     group, lanes, block = native.GROUP[words], kernels.network_lanes, kernels.network_columns
+    if words == native.WIDE:
+        block = 2 * lanes
     expected, segments = [], []
     for start in range(0, columns, block):
         part = matrix[:, start : start + block]
