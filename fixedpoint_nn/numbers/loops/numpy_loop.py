@@ -11,6 +11,15 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.numbers.loops.plan import Combine, Cut, Lookup, Multiply, Part, Plan, Products, Requantize
+from fixedpoint_nn.numbers.loops.slot_memory import (
+    SlotMemory,
+    joined_slots,
+    last_reads,
+    lasting_slots,
+    read_slots,
+    slots_in_place,
+    written_slots,
+)
 from fixedpoint_nn.numerics.arrays import Array, clip
 from fixedpoint_nn.numerics.bounded_ints import FLOAT32, BoundedInts, CompactInts, words_for
 from fixedpoint_nn.numerics.overflow import Overflow, fit, limits
@@ -38,8 +47,8 @@ class NumpyLoop:
     def __init__(self, plan: Plan, dtype: np.dtype[Any]) -> None:
         self.plan, self.dtype = plan, dtype
         self._free: dict[int, _Prepared] = {}  # buffers kept between calls, by number of rows
-        self.joined = _joined(plan)
-        self.in_place = _in_place(plan)
+        self.joined = joined_slots(plan)
+        self.in_place = slots_in_place(plan)
         self.weights = {
             id(p.dots): _scaled_weights(p, dtype) for p in plan.operations if isinstance(p, Products)
         }
@@ -67,11 +76,12 @@ class NumpyLoop:
             ]
             for (slot, _), state in zip(moves, finals, strict=True):
                 np.copyto(slot, state[rows])
+            xs_of_rows, ys_of_rows = x[rows], ys[rows]
             for t in range(steps):
-                np.copyto(now, x[rows, t], casting="unsafe")
+                now[...] = xs_of_rows[:, t]
                 for call in calls:
                     call()
-                np.copyto(ys[rows, t], y, casting="unsafe")
+                ys_of_rows[:, t] = y
                 for slot, part in moves:
                     if slot is not part:
                         np.copyto(slot, part)
@@ -82,11 +92,22 @@ class NumpyLoop:
 
     def _prepared(self, rows: int) -> _Prepared:
         """Slots for `rows` rows, and the calls of one step on them."""
-        slots = self._slots(rows)
-        operations = [self._unclipped(operation, rows) for operation in self.plan.operations]
-        return slots, [call for operation in operations for call in self._calls(operation, slots)]
+        slots, memory = self._lasting(rows), SlotMemory(rows, self.dtype)
+        calls: list[_Call] = []
+        last, taken = last_reads(self.plan), set[int]()
+        for number, operation in enumerate(self.plan.operations):
+            for slot in written_slots(operation):
+                if slots[slot] is None:
+                    slots[slot] = memory.take(self.plan.widths[slot])
+                    taken.add(slot)
+            calls += self._calls(self._unclipped(operation, rows), slots, memory)
+            for slot in [slot for slot in taken if last.get(slot, -1) <= number]:
+                memory.give(slots[slot])
+                taken.remove(slot)
+        return slots, calls
 
-    def _slots(self, rows: int) -> list[Array]:
+    def _lasting(self, rows: int) -> list[Any]:
+        """Memory for the slots that need their own; None for the others."""
         slots: list[Any] = [None] * len(self.plan.widths)
         for group in self.joined:
             home = np.empty((rows, sum(self.plan.widths[slot] for slot in group)), self.dtype)
@@ -94,21 +115,19 @@ class NumpyLoop:
             for slot in group:
                 slots[slot] = home[:, at : at + self.plan.widths[slot]]
                 at += self.plan.widths[slot]
+        for slot in sorted(lasting_slots(self.plan)):
+            if slots[slot] is None:
+                slots[slot] = np.empty((rows, self.plan.widths[slot]), self.dtype)
         for after, state in self.in_place.items():
-            if slots[state] is None:
-                slots[state] = np.empty((rows, self.plan.widths[state]), self.dtype)
             slots[after] = slots[state]
-        return [
-            np.empty((rows, width), self.dtype) if slot is None else slot
-            for slot, width in zip(slots, self.plan.widths, strict=True)
-        ]
+        return slots
 
     # ---- one operation as calls ----------------------------------------------------------------------------
 
-    def _calls(self, operation: Any, slots: list[Array]) -> Iterator[_Call]:
+    def _calls(self, operation: Any, slots: list[Array], memory: SlotMemory) -> Iterator[_Call]:
         match operation:
             case Products():
-                yield from self._products(operation, slots)
+                yield from self._products(operation, slots, memory)
             case Multiply(out, a, b):
                 yield _bound(np.multiply, _view(slots, a), _view(slots, b), slots[out])
             case Combine():
@@ -126,24 +145,26 @@ class NumpyLoop:
                 else:
                     yield from _by_tanh(formula, _view(slots, a), slots[out])
 
-    def _products(self, products: Products, slots: list[Array]) -> Iterator[_Call]:
+    def _products(self, products: Products, slots: list[Array], memory: SlotMemory) -> Iterator[_Call]:
         weights, bias, scaled = self.weights[id(products.dots)]
-        rows = len(slots[self.plan.x])
-        z = np.empty((rows, products.width), self.dtype) if products.raw is None else slots[products.raw]
+        z = memory.take(products.width) if products.raw is None else slots[products.raw]
         sources = [_view(slots, dot.part) for dot in products.dots]
         group = tuple(dot.part.slot for dot in products.dots)
         if len(group) > 1 and group in self.joined:
             yield _bound(np.matmul, sources[0].base, np.concatenate(weights), z)
         else:
             yield _bound(np.matmul, sources[0], weights[0], z)
-            more = np.empty_like(z) if len(sources) > 1 else z
             for source, matrix in zip(sources[1:], weights[1:], strict=True):
+                more = memory.take(products.width)
                 yield _bound(np.matmul, source, matrix, more)
                 yield _bound(np.add, z, more, z)
+                memory.give(more)
         if bias is not None:
             yield _bound(np.add, z, bias, z)
         for cut in products.cuts:
             yield from self._cut(cut, z[:, cut.start : cut.start + cut.width], slots[cut.out], scaled)
+        if products.raw is None:
+            memory.give(z)
 
     def _cut(self, cut: Cut, z: Array, out: Array, scaled: bool) -> Iterator[_Call]:
         if not scaled:
@@ -185,7 +206,7 @@ class NumpyLoop:
         return replace(operation, cuts=cuts)
 
     def _only_for_formulas(self, cut: Cut, rows: int) -> bool:
-        readers = [operation for operation in self.plan.operations if cut.out in _read(operation)]
+        readers = [operation for operation in self.plan.operations if cut.out in read_slots(operation)]
         given = {self.plan.y.slot, *(part.slot for part in self.plan.after)}
         if cut.quantizer.overflow is not Overflow.SATURATE or cut.out in given:
             return False
@@ -230,54 +251,6 @@ def _bound(ufunc: Any, a: Any, b: Any, out: Array) -> _Call:
 def _view(slots: Sequence[Array], part: Part) -> Array:
     slot = slots[part.slot]
     return slot if part.width == slot.shape[1] else slot[:, part.columns]
-
-
-def _joined(plan: Plan) -> tuple[tuple[int, ...], ...]:
-    """Groups of slots that one product reads, to be stored contiguously."""
-    taken: set[int] = set()
-    groups = []
-    for operation in plan.operations:
-        if not isinstance(operation, Products) or len(operation.dots) < 2:
-            continue
-        parts = [dot.part for dot in operation.dots]
-        group = tuple(part.slot for part in parts)
-        whole = all(part.width == plan.widths[part.slot] for part in parts)
-        if whole and len(set(group)) == len(group) and not taken & set(group):
-            taken |= set(group)
-            groups.append(group)
-    return tuple(groups)
-
-
-def _in_place(plan: Plan) -> dict[int, int]:
-    """Slots of next states that can be the memory of the state: nothing reads the state after they are written."""
-    found: dict[int, int] = {}
-    for state, part in zip(plan.states, plan.after, strict=True):
-        whole = part.start == 0 and part.width == plan.widths[part.slot] == plan.widths[state]
-        written = [n for n, operation in enumerate(plan.operations) if part.slot in _written(operation)]
-        read = [n for n, operation in enumerate(plan.operations) if state in _read(operation)]
-        own = part.slot not in (plan.x, *plan.states) and part.slot not in found
-        joined = any(part.slot in group for group in _joined(plan))
-        if whole and own and not joined and plan.y.slot != state and max(read, default=-1) < min(written):
-            found[part.slot] = state
-    return found
-
-
-def _written(operation: Any) -> Iterator[int]:
-    """The slots that an operation writes."""
-    if isinstance(operation, Products):
-        yield from (cut.out for cut in operation.cuts)
-        if operation.raw is not None:
-            yield operation.raw
-    else:
-        yield operation.out
-
-
-def _read(operation: Any) -> Iterator[int]:
-    """The slots that an operation reads."""
-    if isinstance(operation, Products):
-        yield from (dot.part.slot for dot in operation.dots)
-    else:
-        yield from (part.slot for part in (operation.a, getattr(operation, "b", None)) if part is not None)
 
 
 def _scaled_weights(products: Products, dtype: np.dtype[Any]) -> tuple[list[Array], Array | None, bool]:

@@ -24,7 +24,7 @@ from fixedpoint_nn.numerics.bounded_ints import FLOAT32, FLOAT32_EXACT
 from fixedpoint_nn.numerics.overflow import Overflow, fit, limits
 from fixedpoint_nn.numerics.rounding import Rounding, round_floats
 
-BLOCK_BYTES = 3 << 19  # of the largest operand of a product: most of a core's second-level cache
+BLOCK_BYTES = 7 << 18  # of the largest operand of a product: most of a second-level cache of 2 MB
 MOST_SAMPLES = 512
 _SCALES = 60  # powers of two by which floats are scaled: well within their exponents
 _CLIPS = (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fixedpoint_nn import Overflow, Q, Quantizer, Rounding, Table
-from fixedpoint_nn.numbers.loops.numpy_loop import ROWS, NumpyLoop, _in_place, _joined, _scaled_weights
+from fixedpoint_nn.numbers.loops.numpy_loop import ROWS, NumpyLoop, _scaled_weights
 from fixedpoint_nn.numbers.loops.plan import (
     Combine,
     Cut,
@@ -22,6 +22,10 @@ from fixedpoint_nn.numbers.loops.plan import (
     Plan,
     Products,
     Requantize,
+)
+from fixedpoint_nn.numbers.loops.slot_memory import (
+    joined_slots,
+    slots_in_place,
 )
 from fixedpoint_nn.numerics.bounded_ints import BoundedInts, CompactInts
 from fixedpoint_nn.numerics.conversion import convert
@@ -67,7 +71,7 @@ def test_products_over_whole_slots_are_joined_each_slot_once() -> None:
         ([products(dot(part(0)), dot(part(1)), dot(part(2)))], ((0, 1, 2),)),
         ([Multiply(2, part(0), part(1)), both], ((0, 1),)),
     ):
-        assert _joined(plan_of(*operations, y=part(2))) == groups
+        assert joined_slots(plan_of(*operations, y=part(2))) == groups
 
 
 def test_weights_take_the_powers_of_two_of_their_cuts_if_each_column_has_one() -> None:
@@ -275,9 +279,9 @@ def test_the_next_state_is_written_over_a_state_that_nothing_reads_any_more() ->
         ((products(dot(part(0)), raw=4),), part(4), part(2), {4: 1}),
         ((products(dot(part(1)), raw=4),), part(4), part(2), {}),
     ):
-        assert _in_place(replace(plan_of(*operations, y=y), after=(after,))) == found
+        assert slots_in_place(replace(plan_of(*operations, y=y), after=(after,))) == found
     two = replace(plan_of(early, late, y=part(2)), states=(1, 5), after=(part(4), part(4)))
-    assert _in_place(replace(two, widths=(4, 4, 4, 3, 4, 4))) == {4: 1}
+    assert slots_in_place(replace(two, widths=(4, 4, 4, 3, 4, 4))) == {4: 1}
 
 
 def test_states_written_in_place_are_those_of_every_step() -> None:
