@@ -110,7 +110,8 @@ class NumpyLoop:
         """Memory for the slots that need their own; None for the others."""
         slots: list[Any] = [None] * len(self.plan.widths)
         for group in self.joined:
-            home = np.empty((rows, sum(self.plan.widths[slot] for slot in group)), self.dtype)
+            # The last column is ones: a product with it adds the bias.
+            home = np.ones((rows, sum(self.plan.widths[slot] for slot in group) + 1), self.dtype)
             at = 0
             for slot in group:
                 slots[slot] = home[:, at : at + self.plan.widths[slot]]
@@ -151,7 +152,9 @@ class NumpyLoop:
         sources = [_view(slots, dot.part) for dot in products.dots]
         group = tuple(dot.part.slot for dot in products.dots)
         if len(group) > 1 and group in self.joined:
-            yield _bound(np.matmul, sources[0].base, np.concatenate(weights), z)
+            last_row = np.zeros(products.width, self.dtype) if bias is None else bias
+            yield _bound(np.matmul, sources[0].base, np.concatenate([*weights, last_row[np.newaxis]]), z)
+            bias = None
         else:
             yield _bound(np.matmul, sources[0], weights[0], z)
             for source, matrix in zip(sources[1:], weights[1:], strict=True):

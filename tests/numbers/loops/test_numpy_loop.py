@@ -114,6 +114,11 @@ FORMULAS: dict[str, tuple[tuple[Operation, ...], Part, Any]] = {
         part(2),
         lambda x, h: fitted(x @ WEIGHTS[0] + h @ WEIGHTS[1], -3),
     ),
+    "of two slots and a row": (
+        (products(dot(part(0)), dot(part(1), 1), cuts=(cut(2, 0, 4, -3),), bias=BIAS),),
+        part(2),
+        lambda x, h: fitted(x @ WEIGHTS[0] + h @ WEIGHTS[1] + BIAS, -3),
+    ),
     "of one and a part": (
         (products(dot(part(0)), dot(part(1, 1, 3), 1), dot(part(0), 1), cuts=(cut(2, 0, 4, -3),)),),
         part(2),
