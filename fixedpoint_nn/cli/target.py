@@ -198,12 +198,3 @@ def _loaded(text: str, about: ports.About) -> tuple[Any, str, dict[str, Any]]:
     net, metadata = serialization.load(path), serialization.load_metadata(path)
     name = path.stem if "data" in metadata else metadata.get("network") or path.stem
     return net, str(name), metadata
-
-
-def zoo_name(text: str) -> str:
-    """The name of a network of the zoo; raises for any other text."""
-    if text not in zoo.names():
-        raise argparse.ArgumentTypeError(
-            f"there is no network {text!r} in the zoo{did_you_mean(text, zoo.names())} ({LIST})"
-        )
-    return text

@@ -10,7 +10,7 @@ from typing import Any
 
 from fixedpoint_nn.layers.fields import CAST, PARAMETER, TABLE
 from fixedpoint_nn.network.tree import layers_by_path
-from fixedpoint_nn.numbers.traced.program import Node, Program
+from fixedpoint_nn.numbers.traced.program import Program, TracedNode
 from fixedpoint_nn.numbers.traced.traced import Traced
 from fixedpoint_nn.numerics.qformat import QFormat
 
@@ -85,7 +85,7 @@ def _count(program: Program, times: int, found: dict[int, int]) -> None:
                     found[id(factor.value)] = found.get(id(factor.value), 0) + times * _products(node, factor)
 
 
-def _products(node: Node, factor: Node) -> int:
+def _products(node: TracedNode, factor: TracedNode) -> int:
     terms = factor.shape[-2] if node.op == "dot" and len(factor.shape) > 1 else 1
     return prod(node.shape) * terms
 

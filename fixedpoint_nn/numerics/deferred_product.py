@@ -20,7 +20,7 @@ import numpy as np
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.bounded_ints import FLOAT32, FLOAT32_EXACT, FLOAT64, BoundedInts
 from fixedpoint_nn.numerics.native.library import Epilogue, Source
-from fixedpoint_nn.numerics.native.operands import Operands
+from fixedpoint_nn.numerics.native.operands import PackedOperands
 from fixedpoint_nn.numerics.overflow import Overflow, fit, limits
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import round_floats
@@ -30,7 +30,7 @@ SCALES = 60  # powers of two by which float32 weights may be scaled: well within
 CLIPS = (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
 
 
-class Rows(Protocol):
+class RowSource(Protocol):
     """The left operand of a product, accessed in blocks."""
 
     @property
@@ -71,9 +71,9 @@ class MatrixRows:
 class _Plan:
     """rows @ weights + addends, then an optional ReLU."""
 
-    rows: Rows
+    rows: RowSource
     weights: BoundedInts
-    compiled: Operands | None  # for the compiled kernels, if they support this product
+    compiled: PackedOperands | None  # for the compiled kernels, if they support this product
     eager: Callable[[], Array]  # the unfused product
     addends: tuple[Array, ...] = ()  # rows (outputs,), or arrays of the result's shape, in float32
     relu: bool = False
@@ -96,11 +96,11 @@ class DeferredProduct(BoundedInts):
     @classmethod
     def of(  # type: ignore[override]
         cls,
-        rows: Rows,
+        rows: RowSource,
         weights: BoundedInts,
         shape: tuple[int, ...],
         bound: int,
-        compiled: Operands | None,
+        compiled: PackedOperands | None,
         eager: Callable[[], Array],
     ) -> DeferredProduct:
         """A product without addends; `eager` computes it unfused."""

@@ -28,7 +28,7 @@ from fixedpoint_nn.numerics.bounded_ints import (
     INT64,
     BoundedInts,
 )
-from fixedpoint_nn.numerics.deferred_product import DeferredProduct, MatrixRows, Rows
+from fixedpoint_nn.numerics.deferred_product import DeferredProduct, MatrixRows, RowSource
 from fixedpoint_nn.numerics.matmul_blocked import blocked_product
 from fixedpoint_nn.numerics.matmul_packed import packed_product
 from fixedpoint_nn.numerics.native.operands import operands
@@ -37,7 +37,7 @@ _FEWEST_ROWS = 64  # for fewer, to plan blocks of terms takes longer than the pr
 
 
 def deferred_product(
-    a: BoundedInts, b: BoundedInts, shape: tuple[int, ...], rows: Rows | None = None
+    a: BoundedInts, b: BoundedInts, shape: tuple[int, ...], rows: RowSource | None = None
 ) -> DeferredProduct | None:
     """a @ b as a lazy product, to be fused with what follows; None if `product` is faster.
 

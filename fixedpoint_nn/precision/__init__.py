@@ -13,18 +13,18 @@ from fixedpoint_nn.precision.qat import Trained, train_quantized
 from fixedpoint_nn.precision.quantize import quantize
 from fixedpoint_nn.precision.recipe import Recipe
 from fixedpoint_nn.precision.sweep import sweep
-from fixedpoint_nn.precision.value_ranges import Method
+from fixedpoint_nn.precision.value_ranges import RangeMethod
 
 __all__ = [
     "Absent",
     "Course",
     "FakeQuantized",
-    "Method",
     "Metric",
     "Observations",
     "Plan",
     "PlanError",
     "Point",
+    "RangeMethod",
     "Recipe",
     "Sweep",
     "Trained",

@@ -26,7 +26,7 @@ from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.precision.dataflow import OUTPUT, Dataflow
 from fixedpoint_nn.precision.plan import Plan, PlanEntry, input_paths
 from fixedpoint_nn.precision.recipe import Recipe
-from fixedpoint_nn.precision.value_ranges import Method, RangeObserver, ValueRange, choose, int_bits_for
+from fixedpoint_nn.precision.value_ranges import RangeMethod, RangeObserver, ValueRange, choose, int_bits_for
 
 BATCH = 128
 STRUCTURE = 2  # samples of the pass whose tape is read
@@ -252,7 +252,7 @@ class _FormatChooser:
             signed = self.signed(value_range)
             usual = r.activations if signed else min(r.activations, MOST_TABLE_BITS)
             bits = self.words.get(leaf.path, usual)
-            chosen = choose(value_range, bits, signed, Method.MAX)
+            chosen = choose(value_range, bits, signed, RangeMethod.MAX)
             self.known(leaf.path, chosen)
             self.fractions[f"table of {address}"] = chosen.format.frac_bits
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.rounding import Rounding
-from fixedpoint_nn.precision.value_ranges import PERCENTILE, Method
+from fixedpoint_nn.precision.value_ranges import PERCENTILE, RangeMethod
 
 MOST_ADDRESS_BITS = 12
 LONGEST_WORD = 32
@@ -27,8 +27,8 @@ class Recipe:
     accumulator_overflow: Overflow = Overflow.WRAP
     int_bits: int | None = None  # the same integer bits everywhere, sign included
     frac_bits: int | None = None  # the same fraction bits everywhere; integer bits from the data
-    method: Method = Method.LEAST_ERROR  # how activations get their integer bits
-    weight_method: Method = Method.LEAST_ERROR
+    method: RangeMethod = RangeMethod.LEAST_ERROR  # how activations get their integer bits
+    weight_method: RangeMethod = RangeMethod.LEAST_ERROR
     percentile: float = PERCENTILE
     per_channel: bool = False  # a binary point for each output channel of a weight matrix
     unsigned: bool = True  # activations that are never negative are unsigned
@@ -37,8 +37,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name, kind in (
-            ("method", Method),
-            ("weight_method", Method),
+            ("method", RangeMethod),
+            ("weight_method", RangeMethod),
             ("rounding", Rounding),
             ("overflow", Overflow),
             ("accumulator_overflow", Overflow),

@@ -21,7 +21,7 @@ PERCENTILE = 99.99
 CANDIDATES = 6  # integer bits below those of the extremes that are tried for the least error
 
 
-class Method(Enum):
+class RangeMethod(Enum):
     """The criterion by which integer bits are chosen from data."""
 
     MAX = "max"
@@ -118,7 +118,7 @@ def choose(
     value_range: ValueRange,
     bits: int,
     signed: bool,
-    method: Method = Method.MAX,
+    method: RangeMethod = RangeMethod.MAX,
     whole: bool = False,
     rounding: Rounding = Rounding.HALF_EVEN,
     overflow: Overflow = Overflow.SATURATE,
@@ -130,11 +130,11 @@ def choose(
         return Quantizer(QFormat(int_bits, bits - int_bits, signed), rounding, overflow)
 
     widest = int_bits_for(value_range.low, value_range.high, bits, signed, whole)
-    if method is Method.PERCENTILE and value_range.sample.size:
+    if method is RangeMethod.PERCENTILE and value_range.sample.size:
         outside = (100 - percentile) / 2
         low, high = np.percentile(value_range.sample, (outside, 100 - outside) if signed else (0, percentile))
         return quantizer(min(widest, int_bits_for(float(low), float(high), bits, signed, whole)))
-    if method is Method.LEAST_ERROR and overflow in (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC):
+    if method is RangeMethod.LEAST_ERROR and overflow in (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC):
         best, error = widest, squared_error(value_range.sample, quantizer(widest))
         for int_bits in range(widest - 1, widest - 1 - CANDIDATES, -1):
             other = squared_error(value_range.sample, quantizer(int_bits))

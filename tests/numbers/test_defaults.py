@@ -29,7 +29,7 @@ DEFAULTS: dict[Any, dict[str, Any]] = {
     tensor.Windows: {"lowest": False, "flat": False},
     sliding_windows.windows: {"groups": 1, "fill": 0, "dilation": (1, 1)},
     plan.Finish: {"relu": False, "shift": 0, "quantizer": None, "fits": True},
-    plan.Add: {"a_shift": 0, "b": None, "b_shift": 0},
+    plan.ImageSum: {"a_shift": 0, "b": None, "b_shift": 0},
 }  # fmt: skip
 
 

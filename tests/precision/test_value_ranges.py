@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.precision.value_ranges import (
-    Method,
+    RangeMethod,
     RangeObserver,
     ValueRange,
     choose,
@@ -47,7 +47,7 @@ def test_least_squared_error_beats_every_other_choice_of_the_binary_point() -> N
     values = np.random.default_rng(1).standard_normal(5000)
     values[0] = 30.0  # an outlier, which is not worth three bits
     value_range = ValueRange.of(values)
-    best = choose(value_range, 6, True, Method.LEAST_ERROR)
+    best = choose(value_range, 6, True, RangeMethod.LEAST_ERROR)
     errors = {
         i: squared_error(
             value_range.sample, choose(ValueRange(-(2.0 ** (i - 1)), 0, value_range.sample), 6, True)
@@ -55,8 +55,8 @@ def test_least_squared_error_beats_every_other_choice_of_the_binary_point() -> N
         for i in range(-1, 8)
     }
     assert best.format.int_bits == min(errors, key=errors.__getitem__)
-    assert choose(value_range, 6, True, Method.MAX).format.int_bits == 6
-    assert choose(value_range, 6, True, Method.PERCENTILE, percentile=99.9).format.int_bits == 3
+    assert choose(value_range, 6, True, RangeMethod.MAX).format.int_bits == 6
+    assert choose(value_range, 6, True, RangeMethod.PERCENTILE, percentile=99.9).format.int_bits == 3
 
 
 def test_a_range_observer_keeps_the_extremes_of_everything_and_a_sample_of_bounded_size() -> None:

@@ -9,28 +9,8 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[2] / "fixedpoint_nn"
-LAYER = "a public layer, and the operation by which a faster evaluator computes it"
-FILED = "a layer whose name stands in saved files, and a class of the evaluators or the compiler"
-PLANS = "a part of the loop plan and the same part of the network plan"
 ALLOWED = {
-    "Add": f"{LAYER}; also an instruction of the engine",
-    "Maximum": LAYER,
-    "Multiply": LAYER,
-    "Step": "a public layer, and a C structure of numerics/native/network.h",
-    "Tensor": "the public number, and a C structure of numerics/native/network.h",
-    "Cut": FILED,
-    "Lookup": FILED,
-    "Scaling": FILED,
-    "Loop": "an instruction of the engine, and what the compiler's intermediate form holds before it",
-    "Method": "documented names: how `Recipe` chooses integer bits, and how `train_quantized` trains",
-    "Node": "a public part of `Graph`; a value on a gradient tape; an operation of a trace",
-    "NoPlan": PLANS,
-    "Plan": f"the documented quantizers of a network; {PLANS}",
-    "Planner": PLANS,
-    "Dot": "a product in the compiler's expressions, and in the loop plan",
-    "Operands": "of a kernel in the compiler, and of a compiled matrix product",
-    "Products": "the products of an accumulator, and of the loop plan",
-    "Rows": "the rows of a compiled loop, and of a deferred product",
+    "Add": "a public layer, and the engine's instruction that adds to a register",
 }
 
 

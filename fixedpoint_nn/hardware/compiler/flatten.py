@@ -11,7 +11,7 @@ from fixedpoint_nn.hardware.compiler.ir import (
     Flat,
     Item,
     Label,
-    Loop,
+    LoopItem,
     Repeat,
     SetRegister,
     WriteBack,
@@ -27,7 +27,7 @@ def _flat(items: Sequence[Item]) -> Iterator[Flat]:
     for item in items:
         if isinstance(item, (Compute, WriteBack)):
             raise TypeError(f"{type(item).__name__} is no item of the engine yet; select kernels first")
-        if not isinstance(item, Loop):
+        if not isinstance(item, LoopItem):
             yield item
             continue
         begin = Label("loop")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The intermediate representation: items in the order of execution.
 
-Lowering makes `Compute`, `WriteBack` and `Loop`; later passes (`legalise`, `select`, `flatten`) replace them by items
-closer to the engine, until kernels, labels and jumps are left. Every pass takes a program and returns a new one; items
-are immutable.
+Lowering makes `Compute`, `WriteBack` and `LoopItem`; later passes (`legalise`, `select`, `flatten`) replace them by
+items closer to the engine, until kernels, labels and jumps are left. Every pass takes a program and returns a new one;
+items are immutable.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class JumpIfEqual:
 
 
 @dataclass(frozen=True, eq=False)
-class Loop:
+class LoopItem:
     """The body, `count` times; the `moving` registers start at 0 and advance by their strides after each iteration."""
 
     counter: Register
@@ -131,7 +131,7 @@ class Loop:
 
 
 Flat = Kernel | Declare | Label | SetRegister | Advance | Repeat | LoadRegister | StoreArgmax | JumpIfEqual
-Item = Flat | Compute | WriteBack | Loop
+Item = Flat | Compute | WriteBack | LoopItem
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,5 +152,5 @@ def computations(items: Sequence[Item]) -> Iterator[Compute]:
     for item in items:
         if isinstance(item, Compute):
             yield item
-        elif isinstance(item, Loop):
+        elif isinstance(item, LoopItem):
             yield from computations(item.body)

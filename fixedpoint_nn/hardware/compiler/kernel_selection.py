@@ -50,7 +50,7 @@ def is_rows(view: View, over: Sequence[Atom], lanes: int, start: int, register: 
 
 
 @dataclass(frozen=True)
-class Scaling:
+class LoweredScaling:
     """Weights and biases aligned to the accumulator, and the shift of each channel."""
 
     weights: list[Array]
@@ -62,7 +62,7 @@ class Scaling:
 
 def exact_scaling(
     terms: Sequence[Term], weights: Sequence[Array], bias: Array, bias_frac: int, frac: int, out_frac: int
-) -> Scaling:
+) -> LoweredScaling:
     """The scaling to `frac` fraction bits, with common powers of two of each channel removed.
 
     A channel whose weights and bias are multiples of 2**s is exact with both divided by 2**s and a shift of s bits
@@ -85,7 +85,7 @@ def exact_scaling(
         raise LoweringError(
             f"needs a right shift of {shift.max()} bits, and {MAX_SHIFT} is the most; use fewer fraction bits"
         )
-    return Scaling(scaled, bias, shift, bound_of(terms, scaled))
+    return LoweredScaling(scaled, bias, shift, bound_of(terms, scaled))
 
 
 def modelled_scaling(
@@ -95,7 +95,7 @@ def modelled_scaling(
     bias_frac: int,
     accumulator: Accumulator,
     out_frac: int,
-) -> Scaling:
+) -> LoweredScaling:
     """The scaling for a modelled accumulator."""
     point, scaled = accumulator.format.frac_bits, []
     for term, w in zip(terms, weights, strict=True):
@@ -126,7 +126,7 @@ def modelled_scaling(
     shift = np.full(len(bias), point - out_frac, np.int64)
     bias = aligned(bias, bias_frac, point) if bias.any() else bias
     bound = (accumulator.format.int_min, accumulator.format.int_max)
-    return Scaling(scaled, bias, shift, bound, product_shift)
+    return LoweredScaling(scaled, bias, shift, bound, product_shift)
 
 
 def _trailing_zeros(values: Ints) -> Ints:
@@ -244,7 +244,9 @@ def build(
     return with_ways(kernel, stacked[:, :1] if per_tile else stacked, words, drain)
 
 
-def _product_scaling(terms: Sequence[Term], bias: Array, bias_frac: int, frac: int, out_frac: int) -> Scaling:
+def _product_scaling(
+    terms: Sequence[Term], bias: Array, bias_frac: int, frac: int, out_frac: int
+) -> LoweredScaling:
     if any(term.frac != frac for term in terms):
         raise LoweringError(
             "adds products of different fraction bits, which no weight can align; give them equal ones"
@@ -254,7 +256,7 @@ def _product_scaling(terms: Sequence[Term], bias: Array, bias_frac: int, frac: i
             f"casts a product with {frac} fraction bits to {out_frac}; use no more than the product has"
         )
     total = aligned(bias, bias_frac, frac) if bias.any() else bias
-    return Scaling(
+    return LoweredScaling(
         [], total, np.full(len(bias), frac - out_frac, np.int64), bound_of(terms, [np.zeros(0)] * len(terms))
     )
 

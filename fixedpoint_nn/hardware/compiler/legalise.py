@@ -24,7 +24,7 @@ from fixedpoint_nn.hardware.compiler.ir import (
     EngineProgram,
     Item,
     LoadRegister,
-    Loop,
+    LoopItem,
     StoreArgmax,
     WriteBack,
     computations,
@@ -76,7 +76,7 @@ class _Legaliser:
             case Compute():
                 with in_layer(item.layer):
                     self.compute(item)
-            case Loop():
+            case LoopItem():
                 self.items.append(replace(item, body=self.block(item.body)))
             case _:
                 self.items.append(item)
@@ -165,7 +165,7 @@ def _resolved(items: Sequence[Item], placing: Placing) -> tuple[Item, ...]:
                 changed.append(replace(item, expression=expression, target=target))
             case LoadRegister() | StoreArgmax():
                 changed.append(replace(item, word=placing.view(item.word)))
-            case Loop():
+            case LoopItem():
                 changed.append(replace(item, body=_resolved(item.body, placing)))
             case _:
                 changed.append(item)

@@ -25,7 +25,7 @@ from fixedpoint_nn.hardware.compiler.scaled_sums import scaled_sum
 from fixedpoint_nn.hardware.compiler.step_functions import MOST_SHIFT
 from fixedpoint_nn.hardware.compiler.value_ranges import Range, value_ranges
 from fixedpoint_nn.numbers.fixed.array import FixedArray
-from fixedpoint_nn.numbers.traced.program import VERBS, Node, Program
+from fixedpoint_nn.numbers.traced.program import VERBS, Program, TracedNode
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding
 
@@ -78,12 +78,12 @@ class Rescalings:
     def _alone(self, place: int) -> bool:
         return len(self.users[place]) == 1 and place not in self.program.outputs
 
-    def _node(self, place: int, *ops: str) -> Node | None:
+    def _node(self, place: int, *ops: str) -> TracedNode | None:
         """The node at `place`, if it is one of these verbs and used once."""
         node = self.program.nodes[place]
         return node if node.op in ops and self._alone(place) else None
 
-    def _with_constant(self, node: Node) -> tuple[int, FixedArray] | None:
+    def _with_constant(self, node: TracedNode) -> tuple[int, FixedArray] | None:
         """(computed operand, constant) of a sum or product with a per-channel constant; else None."""
         for x, c in (node.inputs, node.inputs[::-1]):
             value = self.program.nodes[c].value

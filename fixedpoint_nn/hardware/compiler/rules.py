@@ -29,14 +29,14 @@ from fixedpoint_nn.hardware.compiler.rescaling import Rescaling
 from fixedpoint_nn.hardware.compiler.scope import Rule, Scope, Value
 from fixedpoint_nn.hardware.compiler.strided_view import Atom, View, dense_axes
 from fixedpoint_nn.numbers.fixed.array import FixedArray
-from fixedpoint_nn.numbers.traced.program import Node
+from fixedpoint_nn.numbers.traced.program import TracedNode
 from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.qformat import UQ, QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding
 
 
-def add(scope: Scope, place: int, node: Node) -> Expression:
+def add(scope: Scope, place: int, node: TracedNode) -> Expression:
     """Lower add and sub: one expression, if one run can compute it."""
     a, b = (_broadcast(scope, i, node.shape) for i in node.inputs)
     if node.op == "sub":
@@ -59,7 +59,7 @@ def _broadcast(scope: Scope, place: int, shape: tuple[int, ...]) -> Expression:
     return repeated(scope.view(place), shape, scope.builder, scope.path(place))
 
 
-def multiply(scope: Scope, place: int, node: Node) -> Expression:
+def multiply(scope: Scope, place: int, node: TracedNode) -> Expression:
     """Lower mul: with constants as weights, of two values as a product of factors."""
     a, b = node.inputs
     for x, factor in ((a, b), (b, a)):
@@ -80,7 +80,7 @@ def multiply(scope: Scope, place: int, node: Node) -> Expression:
     return Expression(node.shape, node.format, ((Product(views[0], views[1], frac),),))
 
 
-def negate(scope: Scope, place: int, node: Node) -> Expression:
+def negate(scope: Scope, place: int, node: TracedNode) -> Expression:
     """Lower neg: times -1."""
     expression = scope.sum(node.inputs[0])
     if not expression.linear:
@@ -88,7 +88,7 @@ def negate(scope: Scope, place: int, node: Node) -> Expression:
     return expression.times(np.int64(-1), 0, node.shape, node.format)
 
 
-def dot(scope: Scope, place: int, node: Node) -> Expression:
+def dot(scope: Scope, place: int, node: TracedNode) -> Expression:
     """Lower dot with constant weights; depthwise ones are scaled sums, grouped ones have one part per group."""
     view, weights = scope.view(node.inputs[0]), scope.values[node.inputs[1]]
     if not isinstance(weights, FixedArray) or weights.ndim < 2:
@@ -124,7 +124,7 @@ def dot(scope: Scope, place: int, node: Node) -> Expression:
     return expression
 
 
-def _from_constant(scope: Scope, node: Node, products: Expression, start: FixedArray) -> Expression:
+def _from_constant(scope: Scope, node: TracedNode, products: Expression, start: FixedArray) -> Expression:
     """Sums of a modelled accumulator that starts at a constant for each channel: one more tap, of a word that is 1."""
     accumulator = products.accumulator
     assert accumulator is not None
@@ -148,7 +148,7 @@ def _from_constant(scope: Scope, node: Node, products: Expression, start: FixedA
     return replace(products, parts=((term, dot),))
 
 
-def relu(scope: Scope, place: int, node: Node) -> Expression:
+def relu(scope: Scope, place: int, node: TracedNode) -> Expression:
     """Lower relu, before or after the cast in the same run."""
     e = scope.expression(node.inputs[0])
     if e.table is not None or e.relu_before or e.relu_after or e.leak:
@@ -158,7 +158,7 @@ def relu(scope: Scope, place: int, node: Node) -> Expression:
     return replace(e, relu_after=True, format=node.format)
 
 
-def scaled(scope: Scope, place: int, node: Node) -> Value:
+def scaled(scope: Scope, place: int, node: TracedNode) -> Value:
     """Lower scaled: the same integers with another binary point."""
     expression, power = scope.expression(node.inputs[0]), node.attributes["power"]
     if expression.is_sum and expression.accumulator is None:
@@ -166,7 +166,7 @@ def scaled(scope: Scope, place: int, node: Node) -> Value:
     return replace(scope.view(node.inputs[0]), format=node.format)
 
 
-def maximum(scope: Scope, place: int, node: Node) -> Expression:
+def maximum(scope: Scope, place: int, node: TracedNode) -> Expression:
     """Lower maximum; x.maximum(x.scaled(-k)) is a leaky ReLU."""
     leaky = scope.consumers.leaky.get(place)
     if leaky is not None:
@@ -188,7 +188,7 @@ def _with_fraction(scope: Scope, view: View, frac: int, place: int) -> View:
     return scope.builder.compute(copy, None, scope.path(place))
 
 
-def reduce(scope: Scope, place: int, node: Node) -> Value:
+def reduce(scope: Scope, place: int, node: TracedNode) -> Value:
     """Lower sum and max over one or several axes."""
     view, largest = scope.view(node.inputs[0]), node.op == "max"
     source = scope.program.nodes[node.inputs[0]]
@@ -225,7 +225,7 @@ def _reduced_axes(axis: int | tuple[int, ...] | None, axes: int) -> tuple[int, .
     return tuple(sorted(one % axes for one in ((axis,) if isinstance(axis, int) else axis)))
 
 
-def windows(scope: Scope, place: int, node: Node) -> View:
+def windows(scope: Scope, place: int, node: TracedNode) -> View:
     """Lower windows: other strides, and padding by a bounds check."""
     if rules_movement.only_adds_edges(node):
         return rules_movement.padded(scope, place, node)
@@ -247,7 +247,7 @@ def _read_as_padded(scope: Scope, place: int, lowest: bool) -> bool:
     return readers == {"max"} if lowest else not readers & {"max", "maximum", "minimum"}
 
 
-def reshape(scope: Scope, place: int, node: Node) -> View:
+def reshape(scope: Scope, place: int, node: TracedNode) -> View:
     """Lower reshape: other axes for the same words; a dense copy if the padding of rows prevents it."""
     view = scope.view(node.inputs[0])
     try:
@@ -259,7 +259,7 @@ def reshape(scope: Scope, place: int, node: Node) -> View:
         return View(target.buffer, 0, dense_axes(view.shape, strides), view.format).reshape(node.shape)
 
 
-def index(scope: Scope, place: int, node: Node) -> Value:
+def index(scope: Scope, place: int, node: TracedNode) -> Value:
     """Lower indexing: slices of channels of an expression, or of a stored value."""
     value, index = scope.values[node.inputs[0]], node.attributes["index"]
     items = index if isinstance(index, tuple) else (index,)
@@ -275,7 +275,7 @@ def index(scope: Scope, place: int, node: Node) -> Value:
         return dense(scope.builder, view, scope.path(place)).index(index)
 
 
-def concat(scope: Scope, place: int, node: Node) -> View:
+def concat(scope: Scope, place: int, node: TracedNode) -> View:
     """Lower concat: values side by side in one buffer."""
     axis = node.attributes["axis"] % len(node.shape)
     if axis != len(node.shape) - 1:
@@ -298,7 +298,7 @@ def concat(scope: Scope, place: int, node: Node) -> View:
     return View(target.buffer, 0, dense_axes(node.shape, strides), node.format)
 
 
-def lookup(scope: Scope, place: int, node: Node) -> Expression:
+def lookup(scope: Scope, place: int, node: TracedNode) -> Expression:
     """Lower lookup: a table after the cast, in the same run."""
     table = node.attributes["table"]
     e = scope.expression(node.inputs[0])
@@ -308,7 +308,7 @@ def lookup(scope: Scope, place: int, node: Node) -> Expression:
     return replace(e, table=table, format=node.format)
 
 
-def cast(scope: Scope, place: int, node: Node) -> Value:
+def cast(scope: Scope, place: int, node: TracedNode) -> Value:
     """Lower cast: shift, rounding and overflow at the end of a run."""
     quantizer = node.attributes["quantizer"]
     if not isinstance(quantizer, Quantizer):
@@ -328,7 +328,7 @@ def cast(scope: Scope, place: int, node: Node) -> Value:
     return replace(e, quantizer=quantizer, format=node.format)
 
 
-def _rescaled(scope: Scope, node: Node, quantizer: Quantizer, by: Rescaling) -> Expression:
+def _rescaled(scope: Scope, node: TracedNode, quantizer: Quantizer, by: Rescaling) -> Expression:
     """A rescaled sum: sum, multipliers and cast in one run."""
     scope.builder.multiplied = True
     if by.operands:
@@ -351,11 +351,11 @@ def _weighted(scope: Scope, by: Rescaling) -> Expression:
     return first.plus(second, first.shape, first.format)
 
 
-def _renamed(scope: Scope, node: Node) -> View:
+def _renamed(scope: Scope, node: TracedNode) -> View:
     return replace(scope.view(node.inputs[0]), format=node.format)
 
 
-def argmax(scope: Scope, place: int, node: Node) -> View:
+def argmax(scope: Scope, place: int, node: TracedNode) -> View:
     """Lower argmax: a search over each pixel's words."""
     if node.attributes["axis"] % len(scope.program.nodes[node.inputs[0]].shape) != len(node.shape):
         raise LoweringError("searches along another axis than the last, which is not lowered")

@@ -11,18 +11,18 @@ import numpy as np
 from fixedpoint_nn.hardware.compiler.constants import row_bits
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.expression import Dot, Expression
-from fixedpoint_nn.hardware.compiler.ir import LoadRegister, Loop
+from fixedpoint_nn.hardware.compiler.ir import LoadRegister, LoopItem
 from fixedpoint_nn.hardware.compiler.kernel import Target
 from fixedpoint_nn.hardware.compiler.scope import Scope
 from fixedpoint_nn.hardware.compiler.strided_view import Atom, Buffer, Register, View, dense_axes, merge
 from fixedpoint_nn.numbers.fixed.array import FixedArray
-from fixedpoint_nn.numbers.traced.program import Node
+from fixedpoint_nn.numbers.traced.program import TracedNode
 
 AT_ONCE = 3  # tokens per iteration of a loop
 MAX_UNROLLED = 4  # tokens with a register each
 
 
-def take(scope: Scope, place: int, node: Node) -> View:
+def take(scope: Scope, place: int, node: TracedNode) -> View:
     """Lower take: the engine loads each token as an address and copies the row."""
     table, ids = scope.values[node.inputs[0]], scope.view(node.inputs[1])
     if not isinstance(table, FixedArray) or table.ndim != 2 or node.attributes["axis"] != 0:
@@ -124,7 +124,7 @@ def _in_a_loop(
 
     with builder.block() as body:
         some(tokens, where, there, 0)
-    builder.items.append(Loop(counter, rounds, tuple(moving), tuple(body)))
+    builder.items.append(LoopItem(counter, rounds, tuple(moving), tuple(body)))
     if count > rounds * at_once:
         rest = Buffer("rows", target.buffer.words, parent=target.buffer, offset=target.offset)
         some(tokens[: count - rounds * at_once], ids.buffer, rest, rounds * at_once)

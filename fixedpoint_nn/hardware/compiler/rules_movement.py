@@ -19,14 +19,14 @@ from fixedpoint_nn.hardware.compiler.scope import Scope
 from fixedpoint_nn.hardware.compiler.strided_view import Atom, View, dense_axes
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.sliding_windows import Padding, reach
-from fixedpoint_nn.numbers.traced.program import Node
+from fixedpoint_nn.numbers.traced.program import TracedNode
 from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding
 
 
-def transpose(scope: Scope, place: int, node: Node) -> View:
+def transpose(scope: Scope, place: int, node: TracedNode) -> View:
     """Lower transpose: the same words in another order."""
     return _turned(scope.view(node.inputs[0]), node.attributes["axes"])
 
@@ -37,7 +37,7 @@ def _turned(view: View, axes: tuple[int, ...]) -> View:
     return replace(view, axes=tuple(view.axes[axis] for axis in axes))
 
 
-def concat_along(scope: Scope, place: int, node: Node, axis: int) -> View:
+def concat_along(scope: Scope, place: int, node: TracedNode, axis: int) -> View:
     """Lower concat along another axis: the axis is moved first, so that each part is contiguous."""
     order = (0, axis, *(other for other in range(1, len(node.shape)) if other != axis))
     shape = tuple(node.shape[other] for other in order)
@@ -53,14 +53,14 @@ def concat_along(scope: Scope, place: int, node: Node, axis: int) -> View:
     return _turned(whole, tuple(order.index(other) for other in range(len(order))))
 
 
-def only_adds_edges(node: Node) -> bool:
+def only_adds_edges(node: TracedNode) -> bool:
     """Whether windows are 1 x 1 at every pixel of a padded image, which is only padding."""
     about = node.attributes
     one = about["kernel"] == about["stride"] == (1, 1) and about["groups"] == 1
     return one and any(sum(pad) for pad in about["padding"])
 
 
-def padded(scope: Scope, place: int, node: Node) -> View:
+def padded(scope: Scope, place: int, node: TracedNode) -> View:
     """Lower padding: a copy of the image with its padding."""
     about = node.attributes
     copy = with_edges(scope, place, scope.view(node.inputs[0]), about["padding"], about["lowest"])
@@ -88,7 +88,7 @@ def with_edges(scope: Scope, place: int, view: View, padding: Padding, lowest: b
     )
 
 
-def dilated_windows(scope: Scope, place: int, node: Node) -> View:
+def dilated_windows(scope: Scope, place: int, node: TracedNode) -> View:
     """Lower dilated windows: larger strides within a window; padding is copied first."""
     about = dict(node.attributes)
     view, dilation = scope.view(node.inputs[0]), about.pop("dilation")
@@ -104,7 +104,7 @@ def dilated_windows(scope: Scope, place: int, node: Node) -> View:
     return replace(wide, axes=(*wide.axes[:taps], dilated, *wide.axes[taps + 1 :]))
 
 
-def minimum(scope: Scope, place: int, node: Node) -> Expression:
+def minimum(scope: Scope, place: int, node: TracedNode) -> Expression:
     """Lower minimum: min(a, b) = -max(-a, -b)."""
     path, shape = scope.path(place), node.shape
     views = [broadcast_to(scope.view(i), shape, scope.builder, scope.path(i)) for i in node.inputs]
@@ -120,7 +120,7 @@ def minimum(scope: Scope, place: int, node: Node) -> Expression:
     return load(largest).times(np.int64(-1), 0, shape, node.format)
 
 
-def matmul(scope: Scope, place: int, node: Node) -> Expression:
+def matmul(scope: Scope, place: int, node: TracedNode) -> Expression:
     """Lower matmul: both factors broadcast to (..., m, k, n), then products summed over k."""
     (*lead, m, k), n = scope.program.nodes[node.inputs[0]].shape, node.shape[-1]
     if any(len(scope.program.nodes[i].shape) != len(node.shape) for i in node.inputs):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from math import prod
 
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
-from fixedpoint_nn.hardware.compiler.ir import Item, Loop, WriteBack
+from fixedpoint_nn.hardware.compiler.ir import Item, LoopItem, WriteBack
 from fixedpoint_nn.hardware.compiler.kernel import Target
 from fixedpoint_nn.hardware.compiler.scan_layout import Rows, size_of
 from fixedpoint_nn.hardware.compiler.scope import Scope
@@ -21,10 +21,10 @@ from fixedpoint_nn.hardware.compiler.strided_view import (
     merge,
 )
 from fixedpoint_nn.numbers.fixed.array import FixedArray
-from fixedpoint_nn.numbers.traced.program import Node, Program
+from fixedpoint_nn.numbers.traced.program import Program, TracedNode
 
 
-def scan(scope: Scope, place: int, node: Node) -> list[View]:
+def scan(scope: Scope, place: int, node: TracedNode) -> list[View]:
     """Lower scan; returns the views of its results."""
     builder, body = scope.builder, node.body
     assert body is not None
@@ -60,7 +60,7 @@ def scan(scope: Scope, place: int, node: Node) -> list[View]:
     return [loop.stacked(results[0], inner.targets[y], steps), *finals]
 
 
-def result(scope: Scope, place: int, node: Node) -> View:
+def result(scope: Scope, place: int, node: TracedNode) -> View:
     """Lower result: one of a loop's results."""
     views = scope.values[node.inputs[0]]
     assert isinstance(views, list)
@@ -139,7 +139,7 @@ class _Loop:
             self.builder.layer = name
             self.builder.copied(start, (), target)
 
-    def sequence_target(self, node: Node, steps: int) -> Target:
+    def sequence_target(self, node: TracedNode, steps: int) -> Target:
         """The target of the stacked outputs of all steps."""
         size = size_of(node)
         stride = self.builder.padded(size)
@@ -168,9 +168,9 @@ class _Loop:
         self.builder.items += written_back  # last, because the old states are read until then
         return finals
 
-    def closed(self, body: Sequence[Item]) -> Loop:
+    def closed(self, body: Sequence[Item]) -> LoopItem:
         """The loop with the items of one step as its body."""
-        return Loop(self.counter, self.steps, tuple(self.registers.values()), tuple(body))
+        return LoopItem(self.counter, self.steps, tuple(self.registers.values()), tuple(body))
 
     def stacked(self, view: View, target: Target, steps: int) -> View:
         """The view of the outputs of all steps, with time on axis 1."""

@@ -19,7 +19,7 @@ from math import prod
 from fixedpoint_nn.hardware.compiler.builder import Builder
 from fixedpoint_nn.hardware.compiler.kernel import Target
 from fixedpoint_nn.hardware.compiler.strided_view import Buffer, Register, View, dense_axes
-from fixedpoint_nn.numbers.traced.program import Node, Program
+from fixedpoint_nn.numbers.traced.program import Program, TracedNode
 from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.overflow import Overflow
 
@@ -46,7 +46,7 @@ def _root(program: Program, place: int) -> int:
     return place
 
 
-def size_of(node: Node) -> int:
+def size_of(node: TracedNode) -> int:
     """The number of words of a sample of this value."""
     return prod(node.shape[1:])
 

@@ -20,11 +20,11 @@ from fixedpoint_nn.hardware.compiler.scan_layout import plan_rows
 from fixedpoint_nn.hardware.compiler.strided_view import Atom, View, dense_axes
 from fixedpoint_nn.hardware.compiler.uses import Consumers
 from fixedpoint_nn.numbers.fixed.array import FixedArray
-from fixedpoint_nn.numbers.traced.program import VERBS, Node, Program
+from fixedpoint_nn.numbers.traced.program import VERBS, Program, TracedNode
 from fixedpoint_nn.numerics.qformat import QFormat
 
 Value = View | Expression | FixedArray | list[View]  # a view, an expression, a constant, or a loop's results
-Rule = Callable[["Scope", int, Node], Value]
+Rule = Callable[["Scope", int, TracedNode], Value]
 
 
 class Scope:
@@ -56,7 +56,7 @@ class Scope:
                 self.values[place] = self._lower(place, node)
         return [self.view(place) for place in self.program.outputs]
 
-    def _lower(self, place: int, node: Node) -> Value:
+    def _lower(self, place: int, node: TracedNode) -> Value:
         self._at(place)
         with in_layer(self.builder.refused):
             value = self._value(place, node)
@@ -70,7 +70,7 @@ class Scope:
         self.builder.layer = self.consumers.name(place)
         self.builder.refused = self.consumers.where(place) or self.program.nodes[place].op
 
-    def _value(self, place: int, node: Node) -> Value:
+    def _value(self, place: int, node: TracedNode) -> Value:
         if node.op == "constant":
             assert node.value is not None
             return node.value

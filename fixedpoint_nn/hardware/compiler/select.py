@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from fixedpoint_nn.hardware.compiler.errors import in_layer
-from fixedpoint_nn.hardware.compiler.ir import Compute, EngineProgram, Item, Loop
+from fixedpoint_nn.hardware.compiler.ir import Compute, EngineProgram, Item, LoopItem
 from fixedpoint_nn.hardware.compiler.kernel import Kernel
 from fixedpoint_nn.hardware.compiler.kernel_selection import build
 
@@ -19,7 +19,7 @@ def select(program: EngineProgram) -> EngineProgram:
 
 def _selected(items: Sequence[Item], program: EngineProgram) -> Iterator[Item]:
     for item in items:
-        if isinstance(item, Loop):
+        if isinstance(item, LoopItem):
             yield replace(item, body=tuple(_selected(item.body, program)))
         elif isinstance(item, Compute):
             with in_layer(item.layer):

@@ -23,7 +23,7 @@ from fixedpoint_nn.hardware.compiler.ir import (
     JumpIfEqual,
     Label,
     LoadRegister,
-    Loop,
+    LoopItem,
     Repeat,
     SetRegister,
     StoreArgmax,
@@ -129,7 +129,7 @@ class Names:
         for item in items:
             if barriers and isinstance(item, Declare):
                 continue
-            if isinstance(item, Loop):
+            if isinstance(item, LoopItem):
                 moving = "".join(f", {self._moving(register)}" for register in item.moving)
                 yield f"{indent}loop {item.count} times, counted by {self.of(item.counter)}{moving}"
                 yield from self.items(item.body, indent + "    ", barriers)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.numbers.traced.program import Node, Program
+from fixedpoint_nn.numbers.traced.program import Program, TracedNode
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.qformat import QFormat
@@ -62,7 +62,7 @@ def value_ranges(program: Program) -> list[Range]:
     return ranges
 
 
-def _range(program: Program, node: Node, ranges: Sequence[Range]) -> Range | None:
+def _range(program: Program, node: TracedNode, ranges: Sequence[Range]) -> Range | None:
     """The range of a value from its operands' ranges; None for that of the format."""
     if node.value is not None:
         ints = node.value.ints.reshape(-1, node.value.shape[-1]) if node.value.ndim else node.value.ints
@@ -121,7 +121,7 @@ def _product(a: Range, b: Range) -> Range | None:
     return Range(np.minimum.reduce(corners), np.maximum.reduce(corners))
 
 
-def _dot(program: Program, node: Node, x: Range) -> Range | None:
+def _dot(program: Program, node: TracedNode, x: Range) -> Range | None:
     weights = program.nodes[node.inputs[1]].value
     if weights is None or weights.ndim < 2 or node.attributes.get("accumulator") is not None:
         return None
@@ -132,7 +132,7 @@ def _dot(program: Program, node: Node, x: Range) -> Range | None:
     return Range(up * low + down * high, up * high + down * low)
 
 
-def _cast(program: Program, node: Node, x: Range) -> Range | None:
+def _cast(program: Program, node: TracedNode, x: Range) -> Range | None:
     """The range after a cast: rounding and saturation are monotonic; None if values can wrap."""
     quantizer = node.attributes["quantizer"]
     if not isinstance(quantizer, Quantizer):
@@ -149,7 +149,7 @@ def _cast(program: Program, node: Node, x: Range) -> Range | None:
     return Range(np.clip(low, f.int_min, f.int_max), np.clip(high, f.int_min, f.int_max))
 
 
-def _looked_up(node: Node, x: Range) -> Range:
+def _looked_up(node: TracedNode, x: Range) -> Range:
     table: Any = node.attributes["table"]
     low, high = x.ends
     codes = np.arange(low, high + 1) & (1 << table.input_format.bits) - 1
@@ -159,7 +159,7 @@ def _looked_up(node: Node, x: Range) -> Range:
     return Range(np.asarray(entries.min()), np.asarray(entries.max()))
 
 
-def _summed(program: Program, node: Node, x: Range) -> Range | None:
+def _summed(program: Program, node: TracedNode, x: Range) -> Range | None:
     before, after = program.nodes[node.inputs[0]].shape, node.shape
     terms = int(np.prod(before)) // max(int(np.prod(after)), 1)
     low, high = x.ends

@@ -98,11 +98,6 @@ def remove(folder: Path) -> None:
         folder.rename(gone / "folder")
 
 
-def size_in_bytes() -> int:
-    """The size of the cached simulators in bytes."""
-    return sum(path.stat().st_size for path in _simulators().rglob("*") if path.is_file())
-
-
 def limit_in_bytes() -> int:
     """The limit of the cache in bytes."""
     text = os.environ.get(SIZE_VARIABLE, str(USUAL_MEGABYTES))

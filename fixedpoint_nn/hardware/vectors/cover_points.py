@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fixedpoint_nn.numbers.fixed.array import FixedArray
-from fixedpoint_nn.numbers.traced.program import Node, Program
+from fixedpoint_nn.numbers.traced.program import Program, TracedNode
 from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.quantizer import Quantizer
 
@@ -68,7 +68,7 @@ def _cast_points(value: FixedArray, quantizer: Quantizer, negative: bool) -> Ite
     yield "exactly the smallest", _coverage(np.abs(floor - f.int_min))
 
 
-def _points_of(node: Node, values: dict[int, Any], program: Program) -> Iterator[tuple[str, Coverage]]:
+def _points_of(node: TracedNode, values: dict[int, Any], program: Program) -> Iterator[tuple[str, Coverage]]:
     if node.op == "cast" and isinstance(node.attributes["quantizer"], Quantizer):
         negative = may_be_negative(program, node)
         yield from _cast_points(values[node.inputs[0]], node.attributes["quantizer"], negative)
@@ -81,13 +81,13 @@ def _points_of(node: Node, values: dict[int, Any], program: Program) -> Iterator
         yield "most negative times most negative", _coverage(np.where(lowest, x.ints - x.format.int_min, FAR))
 
 
-def may_be_negative(program: Program, cast: Node) -> bool:
+def may_be_negative(program: Program, cast: TracedNode) -> bool:
     """Whether the operand of a cast can be negative, by its format and by a ReLU before it."""
     source = program.nodes[cast.inputs[0]]
     return source.op != "relu" and source.format.int_min < 0
 
 
-def lowest_weights(program: Program, dot: Node) -> NDArray[np.bool_] | None:
+def lowest_weights(program: Program, dot: TracedNode) -> NDArray[np.bool_] | None:
     """True for each input of a product that meets a most negative weight, (inputs,); None if that is impossible."""
     weights = program.nodes[dot.inputs[1]].value
     signed = program.nodes[dot.inputs[0]].format.signed

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.numbers.fixed.array import FixedArray
-from fixedpoint_nn.numbers.traced.program import VERBS, Node, Program
+from fixedpoint_nn.numbers.traced.program import VERBS, Program, TracedNode
 from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
@@ -39,7 +39,7 @@ def follow(program: Program, inputs: tuple[Interval, ...], watch: NodeObserver) 
 def _value(
     program: Program,
     place: int,
-    node: Node,
+    node: TracedNode,
     values: dict[int, Interval],
     waiting: Any,
     watch: NodeObserver,
@@ -78,7 +78,7 @@ def everything(format: QFormat, shape: tuple[int, ...]) -> Interval:
     return low, high
 
 
-def _scanned(node: Node, operands: list[Interval], watch: NodeObserver) -> Any:
+def _scanned(node: TracedNode, operands: list[Interval], watch: NodeObserver) -> Any:
     """The intervals of a scan: its output sequence, then its final states."""
     assert node.body is not None
     x, *states = operands
@@ -139,7 +139,7 @@ def _evaluated(program: Program, place: int, chosen: dict[int, FixedArray]) -> F
     return result
 
 
-def _dot(program: Program, node: Node, operands: list[Interval]) -> Interval:
+def _dot(program: Program, node: TracedNode, operands: list[Interval]) -> Interval:
     """The interval of a product with constant weights; that of its format for any other."""
     weights = program.nodes[node.inputs[1]].value
     if weights is None or node.attributes.get("accumulator") is not None:
@@ -163,7 +163,7 @@ def _dot(program: Program, node: Node, operands: list[Interval]) -> Interval:
     return ends
 
 
-def _looked_up(program: Program, node: Node, operands: list[Interval]) -> Interval:
+def _looked_up(program: Program, node: TracedNode, operands: list[Interval]) -> Interval:
     rows = program.nodes[node.inputs[0]].value
     if rows is None or node.attributes["axis"] != 0:
         return everything(node.format, node.shape)
@@ -180,7 +180,7 @@ def _ends(rows: FixedArray, shape: tuple[int, ...]) -> Interval:
     return low, high
 
 
-def _cast(node: Node, interval: Interval) -> Interval:
+def _cast(node: TracedNode, interval: Interval) -> Interval:
     quantizer = node.attributes["quantizer"]
     saturates = isinstance(quantizer, Quantizer) and quantizer.overflow in (
         Overflow.SATURATE,

@@ -14,7 +14,7 @@ import numpy as np
 from fixedpoint_nn.interchange.onnx.nodes import Nodes
 from fixedpoint_nn.interchange.onnx.verbs import WRITERS, NodeOperands, Unwritable
 from fixedpoint_nn.numbers.fixed.array import FixedArray
-from fixedpoint_nn.numbers.traced.program import Node, Program
+from fixedpoint_nn.numbers.traced.program import Program, TracedNode
 from fixedpoint_nn.numerics.qformat import Q
 
 EXACT_BITS = 24  # of a 32-bit float
@@ -63,7 +63,7 @@ class _QuantisedWriter:
         self.takers = {i: place for place, node in enumerate(program.nodes) for i in node.inputs}
         self.largest: list[int] = []  # the largest integer of each value
 
-    def written(self, place: int, node: Node) -> Any:
+    def written(self, place: int, node: TracedNode) -> Any:
         """Write one node; returns the name of its value, or windows that the next node completes."""
         about = node.attributes
         if node.op == "constant":
@@ -108,7 +108,7 @@ class _QuantisedWriter:
             node, self.nodes.add("Transpose", self._name(node.inputs[0]), perm=[0, 3, 1, 2])
         )
 
-    def _of_windows(self, node: Node, windows: _PendingWindows) -> Any:
+    def _of_windows(self, node: TracedNode, windows: _PendingWindows) -> Any:
         """The operation on windows: a convolution for a matrix product, pooling for a maximum or sum."""
         if node.op == "reshape" and not windows.flat:
             return _PendingWindows(windows.node, windows.image, True)
@@ -149,7 +149,7 @@ class _QuantisedWriter:
 
     # ---- exactness ----------------------------------------------------------------------------------------
 
-    def bound(self, node: Node) -> None:
+    def bound(self, node: TracedNode) -> None:
         """Raise Unwritable unless a float32 holds every value and partial sum exactly."""
         format = node.format
         most = max(-format.int_min, format.int_max)
@@ -178,7 +178,7 @@ class _QuantisedWriter:
 class _PendingWindows:
     """Windows whose operation is not written yet."""
 
-    def __init__(self, node: Node, image: str, flat: bool = False) -> None:
+    def __init__(self, node: TracedNode, image: str, flat: bool = False) -> None:
         self.node, self.image, self.flat = node, image, flat
 
     @property

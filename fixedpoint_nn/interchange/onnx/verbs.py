@@ -12,7 +12,7 @@ import numpy as np
 from fixedpoint_nn.interchange.onnx.file import package
 from fixedpoint_nn.interchange.onnx.nodes import Nodes
 from fixedpoint_nn.numbers.sliding_windows import reach
-from fixedpoint_nn.numbers.traced.program import Node, Program
+from fixedpoint_nn.numbers.traced.program import Program, TracedNode
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
 
@@ -29,7 +29,7 @@ Write = Callable[[Nodes, "NodeOperands"], str]
 class NodeOperands:
     """One node of the program, with the names of its operands."""
 
-    def __init__(self, program: Program, node: Node, names: list[str]) -> None:
+    def __init__(self, program: Program, node: TracedNode, names: list[str]) -> None:
         self.node, self.names = node, names
         self.sources = [program.nodes[i] for i in node.inputs]
         self.about = node.attributes
@@ -187,7 +187,7 @@ def _zeros(nodes: Nodes, x: NodeOperands) -> str:
     return nodes.add("ConstantOfShape", shape, value=zero)
 
 
-def _scan(nodes: Nodes, program: Program, node: Node, names: list[str]) -> list[str]:
+def _scan(nodes: Nodes, program: Program, node: TracedNode, names: list[str]) -> list[str]:
     """A Scan along axis 1, whose body is the program of one time step; the output sequence, then the final states."""
     onnx, body = package(), node.body
     assert body is not None

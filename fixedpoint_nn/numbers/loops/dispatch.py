@@ -17,7 +17,7 @@ import numpy as np
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.loops.native_loop import NativeLoop, native_loop
 from fixedpoint_nn.numbers.loops.numpy_loop import NumpyLoop
-from fixedpoint_nn.numbers.loops.plan import Plan
+from fixedpoint_nn.numbers.loops.plan import LoopPlan
 from fixedpoint_nn.numbers.loops.planner import plan_of
 from fixedpoint_nn.numbers.traced.program import Program
 from fixedpoint_nn.numbers.traced.remembered import Remembered
@@ -33,7 +33,7 @@ Step = Callable[..., Any]
 class _Loops:
     """A plan with its executors, which are made on first use."""
 
-    plan: Plan
+    plan: LoopPlan
     by_numpy: NumpyLoop
     by_kernels: dict[str, NativeLoop | None]
 

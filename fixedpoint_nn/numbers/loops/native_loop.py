@@ -10,13 +10,13 @@ import numpy as np
 
 from fixedpoint_nn.numbers.loops.plan import (
     Combine,
-    Cut,
-    Lookup,
-    Multiply,
+    LoopPlan,
     Part,
-    Plan,
-    Products,
+    ProductSum,
     Requantize,
+    RoundedColumns,
+    SlotLookup,
+    SlotProduct,
 )
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.bounded_ints import (
@@ -42,7 +42,7 @@ _CLIPS = (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
 class NativeLoop:
     """The operations of a plan for kernels.c; scratch slots are made per call, for thread safety."""
 
-    def __init__(self, plan: Plan, kernels: Kernels) -> None:
+    def __init__(self, plan: LoopPlan, kernels: Kernels) -> None:
         self.plan = plan
         self.dtype = FLOAT32 if plan.bound <= FLOAT32_EXACT else FLOAT64
         self.widths = list(plan.widths)
@@ -95,9 +95,9 @@ class NativeLoop:
 
     def _add(self, operation: Any) -> None:
         match operation:
-            case Products():
+            case ProductSum():
                 self._products(operation)
-            case Multiply(out, a, b):
+            case SlotProduct(out, a, b):
                 self.operations.multiply(out, self._operand(a), self._operand(b), a.width)
             case Combine(out, a, a_factor, b, b_factor, constant):
                 self.operations.combine(
@@ -107,10 +107,10 @@ class NativeLoop:
                 if not fits and quantizer.overflow not in _CLIPS:
                     raise NotCompiled("a cast that does not saturate")
                 self.operations.requantize(out, self._operand(a), a.width, shift, quantizer, fits)
-            case Lookup(out, a, table):
+            case SlotLookup(out, a, table):
                 self.operations.lookup(out, self._operand(a), a.width, table.ints, a.format.bits)
 
-    def _products(self, products: Products) -> None:
+    def _products(self, products: ProductSum) -> None:
         """Add one product of all factors for each cut, and one more for the unrounded sum if needed."""
         parts = [_ends(dot.part) for dot in products.dots]
         narrow = all(dot.weights.within(-INT8, INT8 - 1) for dot in products.dots)
@@ -134,11 +134,11 @@ def _ends(part: Part) -> tuple[int, int]:
     return low, min(part.bound, part.format.int_max)
 
 
-def _epilogue(cut: Cut) -> Epilogue:
+def _epilogue(cut: RoundedColumns) -> Epilogue:
     return Epilogue(cut.relu, -cut.shift, cut.quantizer, cut.fits)
 
 
-def native_loop(plan: Plan, kernels: Kernels) -> NativeLoop | None:
+def native_loop(plan: LoopPlan, kernels: Kernels) -> NativeLoop | None:
     """The plan for the compiled kernels, or None if they do not support it."""
     try:
         return NativeLoop(plan, kernels)

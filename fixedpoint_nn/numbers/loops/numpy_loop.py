@@ -10,7 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.numbers.loops.plan import Combine, Cut, Lookup, Multiply, Part, Plan, Products, Requantize
+from fixedpoint_nn.numbers.loops.plan import (
+    Combine,
+    LoopPlan,
+    Part,
+    ProductSum,
+    Requantize,
+    RoundedColumns,
+    SlotLookup,
+    SlotProduct,
+)
 from fixedpoint_nn.numbers.loops.slot_memory import (
     SlotMemory,
     joined_slots,
@@ -44,13 +53,13 @@ _Prepared = tuple[list[Array], list[_Call]]
 class NumpyLoop:
     """The plan with its weights in the float dtype that holds every sum."""
 
-    def __init__(self, plan: Plan, dtype: np.dtype[Any]) -> None:
+    def __init__(self, plan: LoopPlan, dtype: np.dtype[Any]) -> None:
         self.plan, self.dtype = plan, dtype
         self._free: dict[int, _Prepared] = {}  # buffers kept between calls, by number of rows
         self.joined = joined_slots(plan)
         self.in_place = slots_in_place(plan)
         self.weights = {
-            id(p.dots): _scaled_weights(p, dtype) for p in plan.operations if isinstance(p, Products)
+            id(p.dots): _scaled_weights(p, dtype) for p in plan.operations if isinstance(p, ProductSum)
         }
 
     def run(self, given: BoundedInts, states: Sequence[Array]) -> tuple[Array, list[Array]]:
@@ -127,9 +136,9 @@ class NumpyLoop:
 
     def _calls(self, operation: Any, slots: list[Array], memory: SlotMemory) -> Iterator[_Call]:
         match operation:
-            case Products():
+            case ProductSum():
                 yield from self._products(operation, slots, memory)
-            case Multiply(out, a, b):
+            case SlotProduct(out, a, b):
                 yield _bound(np.multiply, _view(slots, a), _view(slots, b), slots[out])
             case Combine():
                 yield from self._combine(operation, slots)
@@ -139,14 +148,14 @@ class NumpyLoop:
                     yield _bound(np.multiply, z, self._scalar(2.0**shift), slots[out])
                     z = slots[out]
                 yield from _finish(z, slots[out], shift, quantizer, fits)
-            case Lookup(out, a, table):
+            case SlotLookup(out, a, table):
                 formula = self._formula(operation, len(slots[out]))
                 if formula is None:
                     yield from self._lookup(_view(slots, a), table.entries.to(self.dtype), slots[out])
                 else:
                     yield from _by_tanh(formula, _view(slots, a), slots[out])
 
-    def _products(self, products: Products, slots: list[Array], memory: SlotMemory) -> Iterator[_Call]:
+    def _products(self, products: ProductSum, slots: list[Array], memory: SlotMemory) -> Iterator[_Call]:
         weights, bias, scaled = self.weights[id(products.dots)]
         z = memory.take(products.width) if products.raw is None else slots[products.raw]
         sources = [_view(slots, dot.part) for dot in products.dots]
@@ -169,7 +178,7 @@ class NumpyLoop:
         if products.raw is None:
             memory.give(z)
 
-    def _cut(self, cut: Cut, z: Array, out: Array, scaled: bool) -> Iterator[_Call]:
+    def _cut(self, cut: RoundedColumns, z: Array, out: Array, scaled: bool) -> Iterator[_Call]:
         if not scaled:
             yield _bound(np.multiply, z, self._scalar(2.0**cut.shift), out)
             z = out
@@ -196,24 +205,24 @@ class NumpyLoop:
         if operation.constant is not None:
             yield _bound(np.add, out, self._constant(operation.constant), out)
 
-    def _formula(self, lookup: Lookup, rows: int) -> TanhFormula | None:
+    def _formula(self, lookup: SlotLookup, rows: int) -> TanhFormula | None:
         """The formula of a table, where it is faster."""
         many = self.dtype == FLOAT32 and rows * lookup.a.width >= _BY_FORMULA
         return tanh_formula(lookup.table) if many else None
 
     def _unclipped(self, operation: Any, rows: int) -> Any:
         """The operation without saturation of codes that only formulas read, which do it themselves."""
-        if not isinstance(operation, Products):
+        if not isinstance(operation, ProductSum):
             return operation
         cuts = [replace(cut, fits=cut.fits or self._only_for_formulas(cut, rows)) for cut in operation.cuts]
         return replace(operation, cuts=cuts)
 
-    def _only_for_formulas(self, cut: Cut, rows: int) -> bool:
+    def _only_for_formulas(self, cut: RoundedColumns, rows: int) -> bool:
         readers = [operation for operation in self.plan.operations if cut.out in read_slots(operation)]
         given = {self.plan.y.slot, *(part.slot for part in self.plan.after)}
         if cut.quantizer.overflow is not Overflow.SATURATE or cut.out in given:
             return False
-        return all(isinstance(reader, Lookup) and self._formula(reader, rows) for reader in readers)
+        return all(isinstance(reader, SlotLookup) and self._formula(reader, rows) for reader in readers)
 
     def _lookup(self, codes: Array, entries: Array, out: Array) -> Iterator[_Call]:
         places = np.empty(codes.shape, np.intp)
@@ -256,7 +265,7 @@ def _view(slots: Sequence[Array], part: Part) -> Array:
     return slot if part.width == slot.shape[1] else slot[:, part.columns]
 
 
-def _scaled_weights(products: Products, dtype: np.dtype[Any]) -> tuple[list[Array], Array | None, bool]:
+def _scaled_weights(products: ProductSum, dtype: np.dtype[Any]) -> tuple[list[Array], Array | None, bool]:
     """(weights, bias, whether scaled): columns are scaled by their cut's power of two if the raw sum is not used."""
     scale = np.zeros(products.width)
     for cut in products.cuts:

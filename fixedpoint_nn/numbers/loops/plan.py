@@ -30,7 +30,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Dot:
+class SlotDot:
     """part @ weights."""
 
     part: Part
@@ -38,7 +38,7 @@ class Dot:
 
 
 @dataclass(frozen=True)
-class Cut:
+class RoundedColumns:
     """Columns of a sum of products, rounded by `shift` bits and fitted, which become slot `out`."""
 
     out: int
@@ -51,19 +51,19 @@ class Cut:
 
 
 @dataclass
-class Products:
+class ProductSum:
     """A sum of products and a bias, cut into parts; `raw` is the slot of the unrounded sum, if needed."""
 
-    dots: tuple[Dot, ...]
+    dots: tuple[SlotDot, ...]
     bias: Array | None  # int64, one for each column
     width: int
     bound: int  # of the sum and of every partial sum
-    cuts: list[Cut]
+    cuts: list[RoundedColumns]
     raw: int | None = None
 
 
 @dataclass(frozen=True)
-class Multiply:
+class SlotProduct:
     """out = a * b."""
 
     out: int
@@ -95,7 +95,7 @@ class Requantize:
 
 
 @dataclass(frozen=True)
-class Lookup:
+class SlotLookup:
     """out = the table's entries at a."""
 
     out: int
@@ -103,11 +103,11 @@ class Lookup:
     table: Table
 
 
-Operation = Products | Multiply | Combine | Requantize | Lookup
+Operation = ProductSum | SlotProduct | Combine | Requantize | SlotLookup
 
 
 @dataclass(frozen=True)
-class Plan:
+class LoopPlan:
     """One time step: its inputs (`x` and the states), its operations, its output and next states.
 
     Every state has its own slot, to which the executors copy `after` at the end of the step.

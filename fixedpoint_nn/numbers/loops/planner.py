@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Planning: from the traced program of one step to its plan, or `NoPlan`."""
+"""Planning: from the traced program of one step to its plan, or `NoLoopPlan`."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import numpy as np
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.loops.plan import (
     Combine,
-    Cut,
-    Dot,
-    Lookup,
-    Multiply,
+    LoopPlan,
     Operation,
     Part,
-    Plan,
-    Products,
+    ProductSum,
     Requantize,
+    RoundedColumns,
+    SlotDot,
+    SlotLookup,
+    SlotProduct,
 )
-from fixedpoint_nn.numbers.traced.program import VERBS, Node, Program
+from fixedpoint_nn.numbers.traced.program import VERBS, Program, TracedNode
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.bounded_ints import FLOAT64_EXACT, BoundedInts
 from fixedpoint_nn.numerics.overflow import Overflow, limits
@@ -33,7 +33,7 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 WIDEST_SHIFT = 60  # powers of two by which floats are scaled: well within their exponents
 
 
-class NoPlan(Exception):
+class NoLoopPlan(Exception):
     """Raised for a step that plans cannot express; it then runs verb by verb."""
 
 
@@ -41,7 +41,7 @@ class NoPlan(Exception):
 class _Sum:
     """Columns of a sum of products that are not rounded yet."""
 
-    of: Products
+    of: ProductSum
     start: int
     width: int
     format: QFormat
@@ -52,7 +52,7 @@ class _Sum:
 _Value = Part | _Sum | FixedArray
 
 
-class Planner:
+class LoopPlanner:
     """Walks the program of one step, and collects values and operations."""
 
     def __init__(self, body: Program) -> None:
@@ -63,7 +63,7 @@ class Planner:
         self.bound = 0
         self.uses = Counter(place for node in body.nodes for place in node.inputs) + Counter(body.outputs)
 
-    def plan(self) -> Plan:
+    def plan(self) -> LoopPlan:
         """The plan of the whole step."""
         rules = _rules()
         inputs = []
@@ -76,7 +76,7 @@ class Planner:
                 value = node.value
             else:
                 if node.op not in rules:
-                    raise NoPlan(node.op)
+                    raise NoLoopPlan(node.op)
                 operands = [self._operand(place) for place in node.inputs]
                 if all(isinstance(operand, FixedArray) for operand in operands) and node.op in VERBS:
                     value = VERBS[node.op](*operands, **node.attributes)
@@ -86,11 +86,11 @@ class Planner:
         y, *after = (self._part(self.values[place]) for place in self.body.outputs)
         x, *states = (part.slot for part in inputs if isinstance(part, Part))
         after = [self._apart(part, {x, *states} - {own}) for part, own in zip(after, states, strict=True)]
-        sums = [operation.bound for operation in self.operations if isinstance(operation, Products)]
+        sums = [operation.bound for operation in self.operations if isinstance(operation, ProductSum)]
         sum_bound = max(sums, default=0)
         if max(self.bound, sum_bound) > FLOAT64_EXACT:
-            raise NoPlan("wider than a double")
-        return Plan(
+            raise NoLoopPlan("wider than a double")
+        return LoopPlan(
             tuple(self.widths),
             x,
             self.body.nodes[self.body.inputs[0]].format,
@@ -104,10 +104,10 @@ class Planner:
 
     # ---- slots ---------------------------------------------------------------------------------------------
 
-    def _new(self, node: Node, bound: int | None = None, signed: bool | None = None) -> Part:
+    def _new(self, node: TracedNode, bound: int | None = None, signed: bool | None = None) -> Part:
         """A new slot for a node's value."""
         if len(node.shape) != 2:
-            raise NoPlan("values that are no rows")
+            raise NoLoopPlan("values that are no rows")
         return self._slot(node.shape[1], node.format, bound, signed)
 
     def _slot(
@@ -137,7 +137,7 @@ class Planner:
         if isinstance(value, Part):
             return value
         if isinstance(value, FixedArray) or value.relu:
-            raise NoPlan("a constant, or a ReLU without a cast")
+            raise NoLoopPlan("a constant, or a ReLU without a cast")
         products = value.of
         if products.raw is None:
             self.bound = max(self.bound, products.bound)
@@ -147,7 +147,7 @@ class Planner:
 
     # ---- verbs ---------------------------------------------------------------------------------------------
 
-    def dot(self, node: Node, operands: Sequence[_Value]) -> _Value:
+    def dot(self, node: TracedNode, operands: Sequence[_Value]) -> _Value:
         """rows @ weights, plus an optional sum of products or rows."""
         source, weights = self._part(operands[0]), operands[1]
         if (
@@ -155,7 +155,7 @@ class Planner:
             or weights.ndim != 2
             or node.attributes["accumulator"] is not None
         ):
-            raise NoPlan("a product with something else than a constant matrix")
+            raise NoLoopPlan("a product with something else than a constant matrix")
         format = QFormat.for_dot(source.format, weights.format, weights.shape[0])
         product = self._products(source, BoundedInts.of(weights.ints), format)
         return product if len(operands) == 2 else self._total(node, operands[2], product)
@@ -164,26 +164,26 @@ class Planner:
         columns = weights.columns
         bound = source.bound * (columns.norm if source.signed else columns.one_sided)
         width = weights.shape[1]
-        products = Products((Dot(source, weights),), None, width, bound, [])
+        products = ProductSum((SlotDot(source, weights),), None, width, bound, [])
         self.operations.append(products)
         return _Sum(products, 0, width, format)
 
-    def add(self, node: Node, operands: Sequence[_Value]) -> _Value:
+    def add(self, node: TracedNode, operands: Sequence[_Value]) -> _Value:
         """The sum of two values."""
         return self._total(node, *operands)
 
-    def sub(self, node: Node, operands: Sequence[_Value]) -> _Value:
+    def sub(self, node: TracedNode, operands: Sequence[_Value]) -> _Value:
         """The difference of two values in slots."""
         return self._combined(node, operands, (1, -1))
 
-    def neg(self, node: Node, operands: Sequence[_Value]) -> _Value:
+    def neg(self, node: TracedNode, operands: Sequence[_Value]) -> _Value:
         """The negative of a value in a slot."""
         part = self._part(operands[0])
         out = self._new(node, part.bound)
         self.operations.append(Combine(out.slot, part, -1, None, 0, None))
         return out
 
-    def _total(self, node: Node, a: _Value, b: _Value) -> _Value:
+    def _total(self, node: TracedNode, a: _Value, b: _Value) -> _Value:
         for one, other in ((a, b), (b, a)):
             if isinstance(one, _Sum) and self._open(one):
                 shift = node.format.frac_bits - one.format.frac_bits
@@ -208,16 +208,16 @@ class Planner:
         used = products.cuts or products.raw is not None or value.relu or value.shared
         return not used and value.width == products.width
 
-    def _replaced(self, old: Products, new: Products) -> None:
+    def _replaced(self, old: ProductSum, new: ProductSum) -> None:
         """Replace `old` by `new`, at the end of the operations, where all that it reads is computed."""
         self.operations.remove(old)
         self.operations.append(new)
 
-    def _with_bias(self, node: Node, value: _Sum, bias: Array) -> _Sum:
+    def _with_bias(self, node: TracedNode, value: _Sum, bias: Array) -> _Sum:
         products = value.of
         total = bias if products.bias is None else products.bias + bias
         bound = products.bound + int(np.abs(bias).max())
-        new = Products(products.dots, total, products.width, bound, [])
+        new = ProductSum(products.dots, total, products.width, bound, [])
         self._replaced(products, new)
         return _Sum(new, 0, value.width, node.format)
 
@@ -226,38 +226,38 @@ class Planner:
         if shift == 0:
             return value
         if not 0 < shift <= WIDEST_SHIFT:
-            raise NoPlan("a sum at a coarser binary point")
+            raise NoLoopPlan("a sum at a coarser binary point")
         products = value.of
-        dots = tuple(Dot(dot.part, dot.weights.shifted(shift)) for dot in products.dots)
+        dots = tuple(SlotDot(dot.part, dot.weights.shifted(shift)) for dot in products.dots)
         bias = None if products.bias is None else _shifted(products.bias, shift)
-        new = Products(dots, bias, products.width, products.bound << shift, [])
+        new = ProductSum(dots, bias, products.width, products.bound << shift, [])
         self._replaced(products, new)
         return replace(value, of=new)
 
-    def _joined(self, node: Node, a: _Sum, b: _Sum) -> _Sum:
+    def _joined(self, node: TracedNode, a: _Sum, b: _Sum) -> _Sum:
         a, b = (self._scaled_up(one, node.format.frac_bits - one.format.frac_bits) for one in (a, b))
         biases = [one.of.bias for one in (a, b) if one.of.bias is not None]
         bias = sum(biases[1:], biases[0]) if biases else None
         dots = (*a.of.dots, *b.of.dots)
-        new = Products(dots, bias, a.width, a.of.bound + b.of.bound, [])
+        new = ProductSum(dots, bias, a.width, a.of.bound + b.of.bound, [])
         self.operations.remove(a.of)
         self._replaced(b.of, new)
         return _Sum(new, 0, a.width, node.format)
 
-    def _combined(self, node: Node, operands: Sequence[_Value], signs: tuple[int, int]) -> Part:
+    def _combined(self, node: TracedNode, operands: Sequence[_Value], signs: tuple[int, int]) -> Part:
         """The signed sum of both, aligned; one may be a constant."""
         parts, factors, constant, bound = [], [], None, 0
         for value, sign in zip(operands, signs, strict=True):
             moved = node.format.frac_bits - value.format.frac_bits
             if isinstance(value, FixedArray):
                 if value.size not in (1, node.shape[-1]):
-                    raise NoPlan("a constant of another shape")
+                    raise NoLoopPlan("a constant of another shape")
                 constant = _shifted(np.broadcast_to(value.ints.reshape(-1), node.shape[-1:]), moved) * sign
                 bound += int(np.abs(constant).max())
                 continue
             part = self._part(value)
             if part.width != node.shape[-1]:
-                raise NoPlan("values that are repeated")
+                raise NoLoopPlan("values that are repeated")
             parts.append(part)
             factors.append(sign << moved)
             bound += part.bound << moved
@@ -266,64 +266,64 @@ class Planner:
         self.operations.append(Combine(out.slot, parts[0], factors[0], b, b_factor, constant))
         return out
 
-    def mul(self, node: Node, operands: Sequence[_Value]) -> _Value:
+    def mul(self, node: TracedNode, operands: Sequence[_Value]) -> _Value:
         """The product of two values in slots."""
         a, b = map(self._part, operands)
         if a.width != b.width:
-            raise NoPlan("values that are repeated")
+            raise NoLoopPlan("values that are repeated")
         out = self._new(node, a.bound * b.bound, a.signed or b.signed)
-        self.operations.append(Multiply(out.slot, a, b))
+        self.operations.append(SlotProduct(out.slot, a, b))
         return out
 
-    def relu(self, node: Node, operands: Sequence[_Value]) -> _Value:
+    def relu(self, node: TracedNode, operands: Sequence[_Value]) -> _Value:
         """ReLU of a sum of products, to be fused with its cast."""
         (value,) = operands
         if not isinstance(value, _Sum) or not self._open(value):
-            raise NoPlan("a ReLU of something else than a sum of products")
+            raise NoLoopPlan("a ReLU of something else than a sum of products")
         return replace(value, relu=True, format=node.format)
 
-    def scaled(self, node: Node, operands: Sequence[_Value]) -> _Value:
+    def scaled(self, node: TracedNode, operands: Sequence[_Value]) -> _Value:
         """The value with its binary point moved."""
         return replace(self._part(operands[0]), format=node.format)
 
-    def reshape(self, node: Node, operands: Sequence[_Value]) -> _Value:
+    def reshape(self, node: TracedNode, operands: Sequence[_Value]) -> _Value:
         """The value, if its shape does not change."""
         (value,) = operands
         if isinstance(value, FixedArray) or len(node.shape) != 2 or node.shape[-1] != value.width:
-            raise NoPlan("another shape")
+            raise NoLoopPlan("another shape")
         return value
 
-    def index(self, node: Node, operands: Sequence[_Value]) -> _Value:
+    def index(self, node: TracedNode, operands: Sequence[_Value]) -> _Value:
         """A slice of the columns."""
         (value,), index = operands, node.attributes["index"]
         if isinstance(value, FixedArray):
-            raise NoPlan("a part of a constant")
+            raise NoLoopPlan("a part of a constant")
         items = index if isinstance(index, tuple) else (index,)
         whole = [item for item in items[:-1] if item is not Ellipsis]
         last = items[-1]
         named = len(items) == 2
         if not named or any(item != slice(None) for item in whole) or not isinstance(last, slice):
-            raise NoPlan("an index of something else than columns")
+            raise NoLoopPlan("an index of something else than columns")
         start, stop, step = last.indices(value.width)
         if step != 1 or stop <= start:
-            raise NoPlan("columns that are not side by side")
+            raise NoLoopPlan("columns that are not side by side")
         return replace(value, start=value.start + start, width=stop - start)
 
-    def lookup(self, node: Node, operands: Sequence[_Value]) -> _Value:
+    def lookup(self, node: TracedNode, operands: Sequence[_Value]) -> _Value:
         """The table's entries at the value."""
         part, table = self._part(operands[0]), node.attributes["table"]
         out = self._new(node, table.entries.bound)
-        self.operations.append(Lookup(out.slot, part, table))
+        self.operations.append(SlotLookup(out.slot, part, table))
         return out
 
-    def cast(self, node: Node, operands: Sequence[_Value]) -> _Value:
+    def cast(self, node: TracedNode, operands: Sequence[_Value]) -> _Value:
         """The value rounded and fitted; a sum of products in the same pass."""
         (value,), quantizer = operands, node.attributes["quantizer"]
         if not isinstance(quantizer, Quantizer) or isinstance(value, FixedArray):
-            raise NoPlan("a cast of each channel by itself")
+            raise NoLoopPlan("a cast of each channel by itself")
         shift = quantizer.format.frac_bits - value.format.frac_bits
         if abs(shift) > WIDEST_SHIFT or quantizer.format.magnitude > FLOAT64_EXACT:
-            raise NoPlan("a shift that is too wide")
+            raise NoLoopPlan("a shift that is too wide")
         if isinstance(value, Part) or value.of.raw is not None or shift > 0:
             part = self._part(value)
             fits, bound = _outcome(part.bound, shift, quantizer)
@@ -333,13 +333,15 @@ class Planner:
             return out
         fits, bound = _outcome(value.of.bound, shift, quantizer)
         out = self._new(node, bound)
-        value.of.cuts.append(Cut(out.slot, value.start, value.width, value.relu, shift, quantizer, fits))
+        value.of.cuts.append(
+            RoundedColumns(out.slot, value.start, value.width, value.relu, shift, quantizer, fits)
+        )
         return out
 
 
-def _rules() -> dict[str, Callable[[Planner, Node, Sequence[_Value]], _Value]]:
+def _rules() -> dict[str, Callable[[LoopPlanner, TracedNode, Sequence[_Value]], _Value]]:
     names = ("dot", "add", "sub", "neg", "mul", "relu", "scaled", "reshape", "index", "lookup", "cast")
-    return {name: getattr(Planner, name) for name in names}
+    return {name: getattr(LoopPlanner, name) for name in names}
 
 
 def _outcome(bound: int, shift: int, quantizer: Quantizer) -> tuple[bool, int]:
@@ -355,14 +357,14 @@ def _outcome(bound: int, shift: int, quantizer: Quantizer) -> tuple[bool, int]:
 def _shifted(ints: Any, shift: int) -> Array:
     """Integers times 2**shift, in int64."""
     if not 0 <= shift <= WIDEST_SHIFT or int(np.abs(ints).max()) << shift > FLOAT64_EXACT:
-        raise NoPlan("constants that are too wide")
+        raise NoLoopPlan("constants that are too wide")
     moved: Array = np.asarray(ints, np.int64) << np.int64(shift)
     return moved
 
 
-def plan_of(body: Program) -> Plan | None:
+def plan_of(body: Program) -> LoopPlan | None:
     """The plan of one step's program, or None."""
     try:
-        return Planner(body).plan()
-    except NoPlan:
+        return LoopPlanner(body).plan()
+    except NoLoopPlan:
         return None

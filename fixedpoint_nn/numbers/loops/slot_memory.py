@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.numbers.loops.plan import Plan, Products
+from fixedpoint_nn.numbers.loops.plan import LoopPlan, ProductSum
 from fixedpoint_nn.numerics.arrays import Array
 
 
-def joined_slots(plan: Plan) -> tuple[tuple[int, ...], ...]:
+def joined_slots(plan: LoopPlan) -> tuple[tuple[int, ...], ...]:
     """Groups of slots that one product reads, to be stored contiguously."""
     taken: set[int] = set()
     groups = []
     for operation in plan.operations:
-        if not isinstance(operation, Products) or len(operation.dots) < 2:
+        if not isinstance(operation, ProductSum) or len(operation.dots) < 2:
             continue
         parts = [dot.part for dot in operation.dots]
         group = tuple(part.slot for part in parts)
@@ -28,7 +28,7 @@ def joined_slots(plan: Plan) -> tuple[tuple[int, ...], ...]:
     return tuple(groups)
 
 
-def slots_in_place(plan: Plan) -> dict[int, int]:
+def slots_in_place(plan: LoopPlan) -> dict[int, int]:
     """Slots of next states that can be the memory of the state: nothing reads the state after they are written."""
     found: dict[int, int] = {}
     for state, part in zip(plan.states, plan.after, strict=True):
@@ -44,7 +44,7 @@ def slots_in_place(plan: Plan) -> dict[int, int]:
 
 def written_slots(operation: Any) -> Iterator[int]:
     """The slots that an operation writes."""
-    if isinstance(operation, Products):
+    if isinstance(operation, ProductSum):
         yield from (cut.out for cut in operation.cuts)
         if operation.raw is not None:
             yield operation.raw
@@ -54,18 +54,18 @@ def written_slots(operation: Any) -> Iterator[int]:
 
 def read_slots(operation: Any) -> Iterator[int]:
     """The slots that an operation reads."""
-    if isinstance(operation, Products):
+    if isinstance(operation, ProductSum):
         yield from (dot.part.slot for dot in operation.dots)
     else:
         yield from (part.slot for part in (operation.a, getattr(operation, "b", None)) if part is not None)
 
 
-def last_reads(plan: Plan) -> dict[int, int]:
+def last_reads(plan: LoopPlan) -> dict[int, int]:
     """The number of the last operation that reads a slot, by slot."""
     return {slot: n for n, operation in enumerate(plan.operations) for slot in read_slots(operation)}
 
 
-def lasting_slots(plan: Plan) -> set[int]:
+def lasting_slots(plan: LoopPlan) -> set[int]:
     """Slots that hold their values until the end of a step, or from one step to the next."""
     kept = {plan.x, *plan.states, plan.y.slot, *(part.slot for part in plan.after)}
     return kept.union(*joined_slots(plan))

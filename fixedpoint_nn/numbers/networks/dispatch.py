@@ -18,7 +18,7 @@ import numpy as np
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.networks.native_network import NativeNetwork, native_network
 from fixedpoint_nn.numbers.networks.numpy_network import NumpyNetwork, numpy_network
-from fixedpoint_nn.numbers.networks.plan import Plan
+from fixedpoint_nn.numbers.networks.plan import NetworkPlan
 from fixedpoint_nn.numbers.networks.planner import plan_of
 from fixedpoint_nn.numbers.traced.remembered import Remembered
 from fixedpoint_nn.numbers.traced.traced import trace
@@ -39,7 +39,7 @@ _MOST_FRACTION = 100  # bits by which floats are scaled: well within their expon
 class _Planned:
     """A plan with its executors, which are made on first use."""
 
-    plan: Plan
+    plan: NetworkPlan
     input: Quantizer
     by_kernels: dict[str, NativeNetwork | None] = field(default_factory=dict)
 

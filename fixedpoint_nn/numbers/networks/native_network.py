@@ -11,7 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.numbers.networks.plan import Add, Average, Convolve, Finish, Image, Lookup, Maximum, Plan
+from fixedpoint_nn.numbers.networks.plan import (
+    Convolve,
+    Finish,
+    Image,
+    ImageLookup,
+    ImageSum,
+    NetworkPlan,
+    WindowAverage,
+    WindowMaximum,
+)
 from fixedpoint_nn.numbers.sliding_windows import Padding, output_size
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.bounded_ints import FLOAT32, INT64
@@ -28,7 +37,7 @@ MOST_SAMPLES = 256  # in a block
 class NativeNetwork:
     """The operations of a plan for network.h; every call has its own memory, for thread safety."""
 
-    def __init__(self, plan: Plan, kernels: Kernels, input: Quantizer) -> None:
+    def __init__(self, plan: NetworkPlan, kernels: Kernels, input: Quantizer) -> None:
         self.plan, self.kernels = plan, kernels
         self._kept: list[Any] = []
         images = [plan.input, *(o.out for o in plan.operations if o.out is not None)]
@@ -42,20 +51,20 @@ class NativeNetwork:
             described.append(tensor)
             at += tensor.image_bytes
         self.sample_bytes = at
-        self.described = (native.Tensor * len(described))(*described)
+        self.described = (native.TensorStruct * len(described))(*described)
         steps = [step for operation in plan.operations for step in self._steps(operation)]
         if plan.result is not None:
-            steps.append(native.Step(native.LEAVE, plan.result.number, -1, -1))
+            steps.append(native.StepStruct(native.LEAVE, plan.result.number, -1, -1))
         self.steps = steps
         self.block = max(1, min(MOST_SAMPLES, ARENA_BYTES // max(self.sample_bytes, 1)))
-        self.programs: dict[Any, ctypes.Array[native.Step]] = {}
+        self.programs: dict[Any, ctypes.Array[native.StepStruct]] = {}
         self.input = input
         self._free: list[Array] = []  # memory of earlier calls that no call uses now
 
-    def _program(self, kind: Any) -> ctypes.Array[native.Step]:
+    def _program(self, kind: Any) -> ctypes.Array[native.StepStruct]:
         """The steps for samples that are floats (`kind` None) or integers of dtype `kind`."""
         if kind not in self.programs:
-            entering = native.Step(native.ENTER_INTS, -1, -1, self.plan.input.number)
+            entering = native.StepStruct(native.ENTER_INTS, -1, -1, self.plan.input.number)
             if kind is None:
                 entering.kind = native.ENTER_FLOATS
                 entering.finish = native.finish_of(Epilogue(False, 0, self.input))
@@ -63,7 +72,7 @@ class NativeNetwork:
             elif kind != FLOAT32:
                 entering.kind = native.ENTER_STORED
                 entering.given_bytes, entering.given_signed = kind.itemsize, int(kind.kind == "i")
-            self.programs[kind] = (native.Step * (len(self.steps) + 1))(entering, *self.steps)
+            self.programs[kind] = (native.StepStruct * (len(self.steps) + 1))(entering, *self.steps)
         return self.programs[kind]
 
     @cached_property
@@ -125,9 +134,11 @@ class NativeNetwork:
         narrow = all(o.weights.within(-INT8, INT8 - 1) for o in products)
         return bytes_for(self.kernels, image.low, image.high, narrow)
 
-    def _same_words(self, plan: Plan) -> None:
+    def _same_words(self, plan: NetworkPlan) -> None:
         """Give source and result of each maximum the same storage, because it compares stored words."""
-        pools = [(o.a.number, o.out.number) for o in plan.operations if isinstance(o, Maximum) and o.out]
+        pools = [
+            (o.a.number, o.out.number) for o in plan.operations if isinstance(o, WindowMaximum) and o.out
+        ]
         while any(self.bytes[a] != self.bytes[b] for a, b in pools):
             for a, b in pools:
                 self.bytes[a] = self.bytes[b] = max(self.bytes[a], self.bytes[b])
@@ -145,13 +156,13 @@ class NativeNetwork:
         )
         return (top, bottom), (left, right)
 
-    def _tensor(self, image: Image, arena: int) -> native.Tensor:
+    def _tensor(self, image: Image, arena: int) -> native.TensorStruct:
         (top, bottom), (left, right) = self.edges[image.number]
         size = self.bytes[image.number]
         row = (image.width + left + right) * image.channels
         first = (top * row + left * image.channels) * size
         image_bytes = row * (image.height + top + bottom) * size
-        return native.Tensor(
+        return native.TensorStruct(
             image_bytes, first, row, image.height, image.width, image.channels, size,
             self._zero_of(image), int(top + bottom + left + right > 0), arena,
         )  # fmt: skip
@@ -161,17 +172,17 @@ class NativeNetwork:
 
     # ---- operations ----------------------------------------------------------------------------------------
 
-    def _steps(self, operation: Any) -> Iterator[native.Step]:
+    def _steps(self, operation: Any) -> Iterator[native.StepStruct]:
         out = -1 if operation.out is None else operation.out.number
         match operation:
             case Convolve():
                 yield self._convolve(operation, out)
-            case Maximum():
-                step = native.Step(native.MAXIMUM, operation.a.number, -1, out)
+            case WindowMaximum():
+                step = native.StepStruct(native.MAXIMUM, operation.a.number, -1, out)
                 self._window(step, operation)
                 yield step
-            case Average(a, kernel, _, _, factor):
-                step = native.Step(native.AVERAGE, a.number, -1, out)
+            case WindowAverage(a, kernel, _, _, factor):
+                step = native.StepStruct(native.AVERAGE, a.number, -1, out)
                 self._window(step, operation)
                 terms = max(-a.low, a.high) * kernel[0] * kernel[1]
                 if terms > SUM_LIMIT or abs(factor) > SUM_LIMIT:
@@ -180,8 +191,8 @@ class NativeNetwork:
                 zeros = factor * self._zero_of(a) * kernel[0] * kernel[1]
                 self._summed(step, operation, terms * abs(factor), zeros)
                 yield step
-            case Add(a, a_shift, b, b_shift):
-                step = native.Step(native.ADD, a.number, -1 if b is None else b.number, out)
+            case ImageSum(a, a_shift, b, b_shift):
+                step = native.StepStruct(native.ADD, a.number, -1 if b is None else b.number, out)
                 step.a_shift, step.b_shift = a_shift, b_shift
                 bound = max(-a.low, a.high) << a_shift
                 zeros = self._zero_of(a) << a_shift
@@ -190,13 +201,13 @@ class NativeNetwork:
                     zeros += self._zero_of(b) << b_shift
                 self._summed(step, operation, bound, zeros)
                 yield step
-            case Lookup(a, table):
-                step = native.Step(native.TABLE, a.number, -1, out)
+            case ImageLookup(a, table):
+                step = native.StepStruct(native.TABLE, a.number, -1, out)
                 step.mask = (1 << (8 * self.bytes[a.number])) - 1
                 step.table = self._at(self._stored_table(operation, table.ints, table.input_format.bits))
                 yield step
 
-    def _stored_table(self, operation: Lookup, entries: Array, bits: int) -> Array:
+    def _stored_table(self, operation: ImageLookup, entries: Array, bits: int) -> Array:
         """The table from stored code to stored result."""
         assert operation.out is not None
         count = 1 << 8 * self.bytes[operation.a.number]
@@ -204,19 +215,19 @@ class NativeNetwork:
         stored = entries[codes & ((1 << bits) - 1)] + self._zero_of(operation.out)
         return np.asarray(stored).astype(np.uint8 if self.bytes[operation.out.number] == 1 else np.int16)
 
-    def _window(self, step: native.Step, operation: Any) -> None:
+    def _window(self, step: native.StepStruct, operation: Any) -> None:
         (top, _), (left, _) = operation.padding
         a = operation.a
         step.kernel_y, step.kernel_x = operation.kernel
         step.stride_y, step.stride_x = operation.stride
         step.corner = -top * self._row(a) - left * a.channels
 
-    def _summed(self, step: native.Step, o: Average | Add, bound: int, zeros: int) -> None:
+    def _summed(self, step: native.StepStruct, o: WindowAverage | ImageSum, bound: int, zeros: int) -> None:
         fill_sum(step, _epilogue(o.finish), bound, zeros, self._zero_of(o.out))
 
-    def _convolve(self, o: Convolve, out: int) -> native.Step:
+    def _convolve(self, o: Convolve, out: int) -> native.StepStruct:
         a, columns = o.a, o.weights.columns
-        step = native.Step(native.CONVOLVE, a.number, -1, out)
+        step = native.StepStruct(native.CONVOLVE, a.number, -1, out)
         size = self.bytes[a.number]
         row = self._row(a)
         runs = [(y * row * size, o.kernel[1] * a.channels) for y in range(o.kernel[0])]
@@ -232,7 +243,7 @@ class NativeNetwork:
         self._positions(step, o, size)
         return step
 
-    def _positions(self, step: native.Step, o: Convolve, size: int) -> None:
+    def _positions(self, step: native.StepStruct, o: Convolve, size: int) -> None:
         """Set the place of each window, in bytes, and of its result, in elements."""
         (top, bottom), (left, right) = o.padding
         a = o.a
@@ -257,7 +268,7 @@ def _epilogue(finish: Finish) -> Epilogue:
     return Epilogue(finish.relu, finish.shift, finish.quantizer, finish.fits)
 
 
-def native_network(plan: Plan, kernels: Kernels, input: Quantizer) -> NativeNetwork | None:
+def native_network(plan: NetworkPlan, kernels: Kernels, input: Quantizer) -> NativeNetwork | None:
     """The plan for the compiled kernels, or None if they do not support it."""
     try:
         return NativeNetwork(plan, kernels, input)

@@ -17,7 +17,16 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from fixedpoint_nn.numbers.image_windows import FEW_CHANNELS
-from fixedpoint_nn.numbers.networks.plan import Add, Average, Convolve, Finish, Image, Lookup, Maximum, Plan
+from fixedpoint_nn.numbers.networks.plan import (
+    Convolve,
+    Finish,
+    Image,
+    ImageLookup,
+    ImageSum,
+    NetworkPlan,
+    WindowAverage,
+    WindowMaximum,
+)
 from fixedpoint_nn.numbers.sliding_windows import Padding, Pair, output_size
 from fixedpoint_nn.numerics.arrays import Array, clip
 from fixedpoint_nn.numerics.bounded_ints import FLOAT32, FLOAT32_EXACT
@@ -71,7 +80,7 @@ class NumpyNetwork:
     use by another thread allocates new ones.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: NetworkPlan) -> None:
         self.plan = plan
         self.weights: dict[int, tuple[Array, Array | None]] = {}
         self.pools = _pools_after(plan)
@@ -132,14 +141,14 @@ class NumpyNetwork:
                     calls += self._convolve(
                         o, place, pool, buffers[o.a.number], target, (windows, sums, pools)
                     )
-                case Maximum() | Average():
+                case WindowMaximum() | WindowAverage():
                     assert target is not None
                     calls += _over_windows(o, buffers[o.a.number], target, sums)
-                case Add(a, a_shift, b, b_shift, finish):
+                case ImageSum(a, a_shift, b, b_shift, finish):
                     assert target is not None
                     other = None if b is None else buffers[b.number].inside
                     calls += _add(buffers[a.number].inside, a_shift, other, b_shift, finish, target, sums)
-                case Lookup(a, table):
+                case ImageLookup(a, table):
                     assert target is not None
                     calls.append(_looked_up(buffers[a.number].inside, table, target))
         assert result is not None
@@ -194,7 +203,7 @@ class NumpyNetwork:
             yield from _finish(o.finish, z.reshape(target.shape), target)
 
 
-def _images(plan: Plan) -> list[Image]:
+def _images(plan: NetworkPlan) -> list[Image]:
     return [plan.input, *(o.out for o in plan.operations if o.out is not None)]
 
 
@@ -217,9 +226,9 @@ def _demand_float32(o: Any) -> None:
             columns = o.weights.columns
             bound = o.a.high * columns.one_sided if o.a.low >= 0 else max(-o.a.low, o.a.high) * columns.norm
             bound += 0 if o.bias is None else int(np.abs(o.bias).max())
-        case Average():
+        case WindowAverage():
             bound = max(-o.a.low, o.a.high) * o.kernel[0] * o.kernel[1] * abs(o.factor)
-        case Add(a, a_shift, b, b_shift):
+        case ImageSum(a, a_shift, b, b_shift):
             bound = max(-a.low, a.high) << a_shift
             bound += max(-b.low, b.high) << b_shift if b is not None else 0
         case _:
@@ -230,7 +239,7 @@ def _demand_float32(o: Any) -> None:
         raise NotInFloat32
 
 
-def _pools_after(plan: Plan) -> dict[int, int]:
+def _pools_after(plan: NetworkPlan) -> dict[int, int]:
     """The indices of convolutions that are only max-pooled -> those of the poolings."""
     found = {}
     for place, o in enumerate(plan.operations):
@@ -240,7 +249,7 @@ def _pools_after(plan: Plan) -> dict[int, int]:
         q = o.finish.quantizer
         rises = q is None or o.finish.fits or q.overflow in _CLIPS
         pool = plan.operations[takers[0]] if len(takers) == 1 else None
-        if rises and isinstance(pool, Maximum) and pool.out and not any(map(any, pool.padding)):
+        if rises and isinstance(pool, WindowMaximum) and pool.out and not any(map(any, pool.padding)):
             found[place] = takers[0]
     return found
 
@@ -267,10 +276,12 @@ def _combined(combine: np.ufunc, taps: list[Array], out: Array) -> Iterator[_Cal
         yield partial(combine, out, tap, out=out)
 
 
-def _over_windows(o: Maximum | Average, source: _Buffer, target: Array, space: Array) -> Iterator[_Call]:
+def _over_windows(
+    o: WindowMaximum | WindowAverage, source: _Buffer, target: Array, space: Array
+) -> Iterator[_Call]:
     (top, _), (left, _) = source.edges
     images = source.padded[:, top - o.padding[0][0] :, left - o.padding[1][0] :]
-    if isinstance(o, Maximum):
+    if isinstance(o, WindowMaximum):
         yield from _largest(images, o, target)
         return
     if o.kernel == (o.a.height, o.a.width) and not any(map(any, o.padding)):
@@ -340,7 +351,7 @@ def _looked_up(codes: Array, table: Any, out: Array) -> _Call:
     return lambda: np.copyto(out, entries.take(codes.astype(np.int32) & mask))
 
 
-def numpy_network(plan: Plan) -> NumpyNetwork | None:
+def numpy_network(plan: NetworkPlan) -> NumpyNetwork | None:
     """NumPy's executor, or None if float32 does not hold the plan's sums."""
     try:
         return NumpyNetwork(plan)

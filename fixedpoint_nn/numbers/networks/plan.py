@@ -55,7 +55,7 @@ class Convolve:
 
 
 @dataclass(frozen=True)
-class Average:
+class WindowAverage:
     """out = finish(factor * the sum of each window)."""
 
     a: Image
@@ -68,7 +68,7 @@ class Average:
 
 
 @dataclass(frozen=True)
-class Maximum:
+class WindowMaximum:
     """out = the maximum of each window; padding is never the maximum."""
 
     a: Image
@@ -79,7 +79,7 @@ class Maximum:
 
 
 @dataclass(frozen=True)
-class Add:
+class ImageSum:
     """out = finish(a * 2**a_shift + b * 2**b_shift); b is optional."""
 
     a: Image
@@ -91,7 +91,7 @@ class Add:
 
 
 @dataclass(frozen=True)
-class Lookup:
+class ImageLookup:
     """out = the table's entries at a."""
 
     a: Image
@@ -99,11 +99,11 @@ class Lookup:
     out: Image | None = None
 
 
-Operation = Convolve | Average | Maximum | Add | Lookup
+Operation = Convolve | WindowAverage | WindowMaximum | ImageSum | ImageLookup
 
 
 @dataclass(frozen=True)
-class Plan:
+class NetworkPlan:
     """A whole network, from `input` to its result, that of the last operation or `result`."""
 
     input: Image

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Planning: from a traced network to its plan, or `NoPlan`."""
+"""Planning: from a traced network to its plan, or `NoNetworkPlan`."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import numpy as np
 
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.networks.plan import (
-    Add,
-    Average,
     Convolve,
     Finish,
     Image,
-    Lookup,
-    Maximum,
+    ImageLookup,
+    ImageSum,
+    NetworkPlan,
     Operation,
-    Plan,
+    WindowAverage,
+    WindowMaximum,
 )
 from fixedpoint_nn.numbers.sliding_windows import Padding, Pair, output_size
-from fixedpoint_nn.numbers.traced.program import VERBS, Node, Program
+from fixedpoint_nn.numbers.traced.program import VERBS, Program, TracedNode
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.bounded_ints import FLOAT32_EXACT, INT64_EXACT, BoundedInts
 from fixedpoint_nn.numerics.overflow import Overflow, limits
@@ -35,7 +35,7 @@ WIDEST_SHIFT = 60
 _CLIPS = (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
 
 
-class NoPlan(Exception):
+class NoNetworkPlan(Exception):
     """Raised for a network that plans cannot express; it then runs verb by verb."""
 
 
@@ -73,10 +73,10 @@ _Operand = _Value | _Windows | FixedArray
 
 
 def _finish_of(operation: Operation) -> Finish | None:
-    return None if isinstance(operation, Maximum | Lookup) else operation.finish
+    return None if isinstance(operation, WindowMaximum | ImageLookup) else operation.finish
 
 
-class Planner:
+class NetworkPlanner:
     """Walks the program, and collects values and operations."""
 
     def __init__(self, program: Program) -> None:
@@ -85,11 +85,11 @@ class Planner:
         self.values: list[_Operand] = []
         self.count = 0
 
-    def plan(self) -> Plan:
+    def plan(self) -> NetworkPlan:
         """The plan of the whole network."""
         rules = _rules()
         if len(self.program.inputs) != 1 or len(self.program.outputs) != 1:
-            raise NoPlan("several inputs or outputs")
+            raise NoNetworkPlan("several inputs or outputs")
         source: Image | None = None
         for node in self.program.nodes:
             if node.op == "input":
@@ -107,18 +107,18 @@ class Planner:
                 else:
                     self.values.append(rules[node.op](self, node, operands))
             else:
-                raise NoPlan(node.op)
+                raise NoNetworkPlan(node.op)
         result = self.values[self.program.outputs[0]]
         if source is None or not isinstance(result, _Value):
-            raise NoPlan("a result that is none of the input's")
+            raise NoNetworkPlan("a result that is none of the input's")
         if max(-result.low, result.high) > FLOAT32_EXACT:
-            raise NoPlan("a result that float32 does not hold")
+            raise NoNetworkPlan("a result that float32 does not hold")
         if result.image is None and isinstance(result.waiting, Convolve):
             self.operations.append(result.waiting)
             left = None
         else:
             left = self._image(result)
-        return Plan(
+        return NetworkPlan(
             source, tuple(self.operations), left, result.shape, result.format, result.low, result.high
         )
 
@@ -126,14 +126,14 @@ class Planner:
 
     def _new(self, height: int, width: int, channels: int, low: int, high: int) -> Image:
         if low < -(1 << 15) or high >= 1 << 16 or (low < 0 and high >= 1 << 15):
-            raise NoPlan("integers of more than 16 bits in memory")
+            raise NoNetworkPlan("integers of more than 16 bits in memory")
         self.count += 1
         return Image(self.count - 1, height, width, channels, low, high)
 
     def _image(self, value: _Operand) -> Image:
         """The value as an image in memory."""
         if not isinstance(value, _Value):
-            raise NoPlan("windows or constants as a value")
+            raise NoNetworkPlan("windows or constants as a value")
         if value.image is None:
             assert value.waiting is not None
             value.image = self._new(*value.size, value.low, value.high)
@@ -142,55 +142,57 @@ class Planner:
 
     # ---- movement ------------------------------------------------------------------------------------------
 
-    def reshape(self, node: Node, operands: Sequence[_Operand]) -> _Operand:
+    def reshape(self, node: TracedNode, operands: Sequence[_Operand]) -> _Operand:
         """The elements in another shape; for windows, taps and channels as one axis."""
         (value,) = operands
         shape = node.shape[1:]
         if isinstance(value, _Windows):
             flat = (*value.shape[:2], prod(value.shape[2:]))
             if shape != flat:
-                raise NoPlan("windows in another shape")
+                raise NoNetworkPlan("windows in another shape")
             return replace(value, shape=shape)
         if not isinstance(value, _Value):
-            raise NoPlan("a constant in another shape")
+            raise NoNetworkPlan("a constant in another shape")
         self._image(value)
         return replace(value, shape=shape)
 
-    def windows(self, node: Node, operands: Sequence[_Operand]) -> _Operand:
+    def windows(self, node: TracedNode, operands: Sequence[_Operand]) -> _Operand:
         """Windows, to be fused with the next operation."""
         image, about = self._image(operands[0]), node.attributes
         padding = about["padding"]
         value = operands[0]
         assert isinstance(value, _Value)
         if about["groups"] != 1 or value.shape != image.shape:
-            raise NoPlan("windows in groups, or of something else than an image")
+            raise NoNetworkPlan("windows in groups, or of something else than an image")
         if about["lowest"] and padding != NO_PADDING and value.format.signed:
-            raise NoPlan("edges that are not zero")
+            raise NoNetworkPlan("edges that are not zero")
         return _Windows(image, about["kernel"], about["stride"], padding, node.shape[1:], node.format)
 
     # ---- sums ----------------------------------------------------------------------------------------------
 
-    def dot(self, node: Node, operands: Sequence[_Operand]) -> _Operand:
+    def dot(self, node: TracedNode, operands: Sequence[_Operand]) -> _Operand:
         """Windows, or feature vectors, times a constant matrix."""
         source, weights = operands[0], operands[1]
         if len(operands) != 2 or node.attributes["accumulator"] is not None:
-            raise NoPlan("a modelled accumulator")
+            raise NoNetworkPlan("a modelled accumulator")
         if not isinstance(weights, FixedArray) or weights.ndim != 2:
-            raise NoPlan("a product with something else than a constant matrix")
+            raise NoNetworkPlan("a product with something else than a constant matrix")
         if isinstance(source, _Windows):
             if len(source.shape) != 3:
-                raise NoPlan("windows that are not rows")
+                raise NoNetworkPlan("windows that are not rows")
             where = source.a, source.kernel, source.stride, source.padding
         else:
             image = self._image(source)
             where = (*_covering(image, source.shape), (1, 1), NO_PADDING)
         return self._product(node, where, weights._bounded)
 
-    def _product(self, node: Node, where: tuple[Image, Pair, Pair, Padding], weights: BoundedInts) -> _Value:
+    def _product(
+        self, node: TracedNode, where: tuple[Image, Pair, Pair, Padding], weights: BoundedInts
+    ) -> _Value:
         a, kernel, stride, padding = where
         columns = weights.columns
         if columns.norm > INT64_EXACT >> 17:
-            raise NoPlan("weights that are too wide")
+            raise NoNetworkPlan("weights that are too wide")
         bound = a.high * columns.one_sided if a.low >= 0 else max(-a.low, a.high) * columns.norm
         waiting = Convolve(a, kernel, stride, padding, weights)
         height = output_size(a.height, kernel[0], stride[0], padding[0])
@@ -198,29 +200,29 @@ class Planner:
         size = (height, width, weights.shape[1])
         return _Value(node.shape[1:], node.format, -bound, bound, waiting, size=size)
 
-    def add(self, node: Node, operands: Sequence[_Operand]) -> _Operand:
+    def add(self, node: TracedNode, operands: Sequence[_Operand]) -> _Operand:
         """A bias added before the rounding, or the sum of two images."""
         for one, other in (operands, operands[::-1]):
             if isinstance(other, FixedArray):
                 if isinstance(one, _Value) and one.open and isinstance(one.waiting, Convolve):
                     return self._with_bias(node, one, one.waiting, other)
-                raise NoPlan("a constant that is no bias")
+                raise NoNetworkPlan("a constant that is no bias")
         a, b = operands
         x, y = self._image(a), self._image(b)
         assert isinstance(a, _Value) and isinstance(b, _Value)
         if a.shape != b.shape or x.shape != y.shape or a.shape != node.shape[1:]:
-            raise NoPlan("values that are repeated")
+            raise NoNetworkPlan("values that are repeated")
         x_shift, y_shift = (node.format.frac_bits - value.format.frac_bits for value in (a, b))
         if max(x_shift, y_shift) > WIDEST_SHIFT:
-            raise NoPlan("a shift that is too wide")
+            raise NoNetworkPlan("a shift that is too wide")
         low, high = (x.low << x_shift) + (y.low << y_shift), (x.high << x_shift) + (y.high << y_shift)
-        waiting = Add(x, x_shift, y, y_shift)
+        waiting = ImageSum(x, x_shift, y, y_shift)
         return _Value(node.shape[1:], node.format, low, high, waiting, size=x.shape)
 
-    def _with_bias(self, node: Node, value: _Value, product: Convolve, bias: FixedArray) -> _Value:
+    def _with_bias(self, node: TracedNode, value: _Value, product: Convolve, bias: FixedArray) -> _Value:
         columns = product.weights.shape[1]
         if bias.size not in (1, columns) or bias.ndim > 1 or value.shape[-1] != columns:
-            raise NoPlan("a bias of another shape")
+            raise NoNetworkPlan("a bias of another shape")
         up, moved = (node.format.frac_bits - f.frac_bits for f in (value.format, bias.format))
         product = _scaled_up(product, up)
         ints = _shifted(np.broadcast_to(bias.ints.reshape(-1), (columns,)), moved)
@@ -229,50 +231,50 @@ class Planner:
         total = ints if product.bias is None else product.bias + ints
         return replace(value, format=node.format, low=low, high=high, waiting=replace(product, bias=total))
 
-    def sum(self, node: Node, operands: Sequence[_Operand]) -> _Operand:
+    def sum(self, node: TracedNode, operands: Sequence[_Operand]) -> _Operand:
         """The sum over the taps of windows, or over all pixels of an image."""
-        return self._over_windows(node, operands[0], Average)
+        return self._over_windows(node, operands[0], WindowAverage)
 
-    def max(self, node: Node, operands: Sequence[_Operand]) -> _Operand:
+    def max(self, node: TracedNode, operands: Sequence[_Operand]) -> _Operand:
         """The maximum over the taps of windows, or over all pixels of an image."""
-        return self._over_windows(node, operands[0], Maximum)
+        return self._over_windows(node, operands[0], WindowMaximum)
 
-    def _over_windows(self, node: Node, source: _Operand, kind: Callable[..., Any]) -> _Value:
+    def _over_windows(self, node: TracedNode, source: _Operand, kind: Callable[..., Any]) -> _Value:
         axis, keepdims = node.attributes["axis"], node.attributes["keepdims"]
         if isinstance(source, _Windows):
             if axis != 3 or keepdims or len(source.shape) != 4:
-                raise NoPlan("a reduction of something else than windows")
+                raise NoNetworkPlan("a reduction of something else than windows")
             a, kernel, stride, padding = source.a, source.kernel, source.stride, source.padding
         else:
             a, padding, stride = self._image(source), NO_PADDING, (1, 1)
             kernel = (a.height, a.width)
             rows = (a.height * a.width, a.channels)
             if axis != 1 or keepdims or source.shape != rows:
-                raise NoPlan("a reduction of something else than pixels")
+                raise NoNetworkPlan("a reduction of something else than pixels")
         height = output_size(a.height, kernel[0], stride[0], padding[0])
         width = output_size(a.width, kernel[1], stride[1], padding[1])
-        terms = kernel[0] * kernel[1] if kind is Average else 1
+        terms = kernel[0] * kernel[1] if kind is WindowAverage else 1
         low, high = a.low * terms, a.high * terms
         if padding != NO_PADDING:
             low, high = min(low, 0), max(high, 0)
         waiting = kind(a, kernel, stride, padding)
         return _Value(node.shape[1:], node.format, low, high, waiting, size=(height, width, a.channels))
 
-    def mul(self, node: Node, operands: Sequence[_Operand]) -> _Operand:
+    def mul(self, node: TracedNode, operands: Sequence[_Operand]) -> _Operand:
         """A sum over windows, times a scalar constant."""
         for one, other in (operands, operands[::-1]):
             if isinstance(one, _Value) and isinstance(other, FixedArray) and other.size == 1:
-                if not one.open or not isinstance(one.waiting, Average) or one.waiting.factor != 1:
+                if not one.open or not isinstance(one.waiting, WindowAverage) or one.waiting.factor != 1:
                     break
                 factor = int(other.ints.reshape(-1)[0])
                 ends = sorted((one.low * factor, one.high * factor))
                 waiting = replace(one.waiting, factor=factor)
                 return replace(one, format=node.format, low=ends[0], high=ends[1], waiting=waiting)
-        raise NoPlan("a product of two values")
+        raise NoNetworkPlan("a product of two values")
 
     # ---- one value -----------------------------------------------------------------------------------------
 
-    def relu(self, node: Node, operands: Sequence[_Operand]) -> _Operand:
+    def relu(self, node: TracedNode, operands: Sequence[_Operand]) -> _Operand:
         """ReLU before the rounding."""
         value = self._open(operands[0])
         assert value.waiting is not None
@@ -280,16 +282,16 @@ class Planner:
         low, high = max(value.low, 0), max(value.high, 0)
         return replace(value, format=node.format, low=low, high=high, waiting=waiting)
 
-    def cast(self, node: Node, operands: Sequence[_Operand]) -> _Operand:
+    def cast(self, node: TracedNode, operands: Sequence[_Operand]) -> _Operand:
         """The value rounded and fitted, in the same pass as the sum."""
         quantizer = node.attributes["quantizer"]
         if not isinstance(quantizer, Quantizer):
-            raise NoPlan("a cast of each channel by itself")
+            raise NoNetworkPlan("a cast of each channel by itself")
         given = operands[0]
         value = given if isinstance(given, _Value) and _only_relu(given) else self._open(given)
         shift = value.format.frac_bits - quantizer.format.frac_bits
         if abs(shift) > WIDEST_SHIFT:
-            raise NoPlan("a shift that is too wide")
+            raise NoNetworkPlan("a shift that is too wide")
         waiting: Any = value.waiting
         if shift < 0:
             waiting, shift = _shifted_left(waiting, -shift), 0
@@ -305,17 +307,17 @@ class Planner:
             return value
         image = self._image(value)
         assert isinstance(value, _Value)
-        return replace(value, waiting=Add(image), image=None, size=image.shape)
+        return replace(value, waiting=ImageSum(image), image=None, size=image.shape)
 
-    def scaled(self, node: Node, operands: Sequence[_Operand]) -> _Operand:
+    def scaled(self, node: TracedNode, operands: Sequence[_Operand]) -> _Operand:
         """The value with its binary point moved."""
         (value,) = operands
         if not isinstance(value, _Value):
-            raise NoPlan("windows at another binary point")
+            raise NoNetworkPlan("windows at another binary point")
         self._image(value)
         return replace(value, format=node.format)
 
-    def lookup(self, node: Node, operands: Sequence[_Operand]) -> _Operand:
+    def lookup(self, node: TracedNode, operands: Sequence[_Operand]) -> _Operand:
         """The table's entries at the value."""
         image, table = self._image(operands[0]), node.attributes["table"]
         entries = table.ints
@@ -326,16 +328,16 @@ class Planner:
             node.format,
             int(entries.min()),
             int(entries.max()),
-            Lookup(image, table),
+            ImageLookup(image, table),
             size=image.shape,
         )
 
 
-def _rules() -> dict[str, Callable[[Planner, Node, Sequence[_Operand]], _Operand]]:
+def _rules() -> dict[str, Callable[[NetworkPlanner, TracedNode, Sequence[_Operand]], _Operand]]:
     names = (
         "reshape", "windows", "dot", "add", "sum", "max", "mul", "relu", "cast", "scaled", "lookup",
     )  # fmt: skip
-    return {name: getattr(Planner, name) for name in names}
+    return {name: getattr(NetworkPlanner, name) for name in names}
 
 
 def _only_relu(value: _Value) -> bool:
@@ -347,7 +349,7 @@ def _only_relu(value: _Value) -> bool:
 
 def _as_image(shape: tuple[int, ...]) -> tuple[int, int, int]:
     if not 1 <= len(shape) <= 3:
-        raise NoPlan("samples that are no images")
+        raise NoNetworkPlan("samples that are no images")
     height, width, channels = (1, 1, 1, *shape)[-3:]
     return height, width, channels
 
@@ -358,13 +360,13 @@ def _covering(image: Image, shape: tuple[int, ...]) -> tuple[Image, Pair]:
         return image, (image.height, image.width)
     if shape == image.shape or shape == (image.height * image.width, image.channels):
         return image, (1, 1)
-    raise NoPlan("rows that are neither pixels nor the whole image")
+    raise NoNetworkPlan("rows that are neither pixels nor the whole image")
 
 
 def _shifted(ints: Any, shift: int) -> Array:
     """Integers times 2**shift, in int64."""
     if not 0 <= shift <= WIDEST_SHIFT or int(np.abs(ints).max()) << shift > INT64_EXACT >> 2:
-        raise NoPlan("constants that are too wide")
+        raise NoNetworkPlan("constants that are too wide")
     moved: Array = np.asarray(ints, np.int64) << np.int64(shift)
     return moved
 
@@ -374,7 +376,7 @@ def _scaled_up(product: Convolve, shift: int) -> Convolve:
     if shift == 0:
         return product
     if product.weights.bound << shift > INT64_EXACT >> 17:
-        raise NoPlan("weights that are too wide")
+        raise NoNetworkPlan("weights that are too wide")
     bias = None if product.bias is None else _shifted(product.bias, shift)
     return replace(product, weights=product.weights.shifted(shift), bias=bias)
 
@@ -384,13 +386,13 @@ def _shifted_left(operation: Operation | None, shift: int) -> Operation:
     match operation:
         case Convolve():
             return _scaled_up(operation, shift)
-        case Average():
+        case WindowAverage():
             return replace(operation, factor=operation.factor << shift)
-        case Add():
+        case ImageSum():
             b_shift = operation.b_shift + (shift if operation.b is not None else 0)
             return replace(operation, a_shift=operation.a_shift + shift, b_shift=b_shift)
         case _:
-            raise NoPlan("a left shift of something else than a sum")
+            raise NoNetworkPlan("a left shift of something else than a sum")
 
 
 def _outcome(low: int, high: int, shift: int, quantizer: Quantizer) -> tuple[bool, int, int]:
@@ -404,9 +406,9 @@ def _outcome(low: int, high: int, shift: int, quantizer: Quantizer) -> tuple[boo
     return False, quantizer.format.int_min, quantizer.format.int_max
 
 
-def plan_of(program: Program) -> Plan | None:
+def plan_of(program: Program) -> NetworkPlan | None:
     """The plan of a network, or None."""
     try:
-        return Planner(program).plan()
-    except NoPlan:
+        return NetworkPlanner(program).plan()
+    except NoNetworkPlan:
         return None

@@ -18,7 +18,7 @@ from fixedpoint_nn.numerics.arrays import Array
 Backward = Callable[[Array], None]
 
 
-class Node(Protocol):
+class TapeNode(Protocol):
     """The interface of a result for the backward pass; ranks increase in the order of creation."""
 
     grad: Array | None
@@ -26,7 +26,7 @@ class Node(Protocol):
     _rank: int
 
     @property
-    def parents(self) -> Sequence[Node]:
+    def parents(self) -> Sequence[TapeNode]:
         """The values that this one was computed from."""
 
 
@@ -76,7 +76,7 @@ def operation_by_operation() -> Iterator[None]:
         _thread.fusing = before
 
 
-def walk_back(end: Node, keep: bool) -> None:
+def walk_back(end: TapeNode, keep: bool) -> None:
     """The backward pass from `end`; without `keep`, intermediate results drop their gradients."""
     for node in reversed(_recorded(end)):
         assert node._backward is not None and node.grad is not None
@@ -85,9 +85,9 @@ def walk_back(end: Node, keep: bool) -> None:
             node.grad = None
 
 
-def _recorded(end: Node) -> list[Node]:
+def _recorded(end: TapeNode) -> list[TapeNode]:
     """All recorded results that `end` depends on, `end` included, in the order of creation."""
-    found: dict[int, Node] = {}
+    found: dict[int, TapeNode] = {}
     stack = [end]
     while stack:
         node = stack.pop()

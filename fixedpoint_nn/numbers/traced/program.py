@@ -43,7 +43,7 @@ VERBS: dict[str, Callable[..., Any]] = {
 
 
 @dataclass(frozen=True)
-class Node:
+class TracedNode:
     """One operation: its operands, attributes, and the shape and format of its result; a constant has its `value`.
 
     A "scan" over the time axis has the program of one step as its `body`; its results are "result" nodes.
@@ -64,7 +64,7 @@ class Node:
 class Program:
     """A network as a flat list of nodes; a value is identified by the index of its node."""
 
-    nodes: list[Node] = field(default_factory=list)
+    nodes: list[TracedNode] = field(default_factory=list)
     inputs: list[int] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
 
@@ -83,7 +83,7 @@ class Program:
         return tuple(values[place] for place in self.outputs)
 
     def _value(
-        self, place: int, node: Node, values: list[Any], waiting: Any, watch: AccumulatorMonitor | None
+        self, place: int, node: TracedNode, values: list[Any], waiting: Any, watch: AccumulatorMonitor | None
     ) -> Any:
         operands = [values[i] for i in node.inputs]
         if node.op == "input":

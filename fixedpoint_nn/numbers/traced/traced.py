@@ -15,7 +15,7 @@ import numpy as np
 
 from fixedpoint_nn.numbers.fixed.array import Axis, FixedArray
 from fixedpoint_nn.numbers.places import here
-from fixedpoint_nn.numbers.traced.program import VERBS, Node, Program
+from fixedpoint_nn.numbers.traced.program import VERBS, Program, TracedNode
 from fixedpoint_nn.numerics.qformat import QFormat
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ class Traced:
         **attributes: Any,
     ) -> Traced:
         about = MappingProxyType(attributes)
-        program.nodes.append(Node(op, inputs, about, zeros.shape, zeros.format, name, value, body, here()))
+        program.nodes.append(
+            TracedNode(op, inputs, about, zeros.shape, zeros.format, name, value, body, here())
+        )
         return cls(program, len(program.nodes) - 1, zeros)
 
     def _operand(self, other: Any) -> Traced:

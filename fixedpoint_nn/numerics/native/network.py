@@ -23,7 +23,7 @@ LINE = 64  # bytes of a cache line
 SLACK = 64  # bytes after the last tensor, for loads beyond the end
 
 
-class Tensor(ctypes.Structure):
+class TensorStruct(ctypes.Structure):
     """The structure `Tensor` of network.h."""
 
     _fields_ = [
@@ -43,7 +43,7 @@ class _Finish(ctypes.Structure):
     ]
 
 
-class Quick(ctypes.Structure):
+class QuickStruct(ctypes.Structure):
     """The structure `Quick` of network.h."""
 
     _fields_ = [(name, ctypes.c_int32) for name in ("is", "shift", "tie_bits", "low", "high", "start")]
@@ -55,13 +55,13 @@ class _Segment(ctypes.Structure):
     _fields_ = [("offset", ctypes.c_int64), ("groups", ctypes.c_int32), ("join", ctypes.c_int32)]
 
 
-class Step(ctypes.Structure):
+class StepStruct(ctypes.Structure):
     """The structure `Step` of network.h."""
 
     _fields_ = [
         *((name, ctypes.c_int32) for name in ("kind", "a", "b", "out")),
         ("finish", _Finish),
-        ("quick", Quick),
+        ("quick", QuickStruct),
         ("outside", ctypes.c_void_p),
         ("scale", ctypes.c_float),
         *((name, ctypes.c_int32) for name in ("given_bytes", "given_signed")),

@@ -14,8 +14,8 @@ from fixedpoint_nn.numerics.native.network import (
     CONVOLVE,
     ENTER_INTS,
     SLACK,
-    Step,
-    Tensor,
+    StepStruct,
+    TensorStruct,
     address,
 )
 from fixedpoint_nn.numerics.native.steps import fill_product, zero_of
@@ -59,15 +59,15 @@ def dense(
     """A network of one dense layer: epilogue(x @ w + bias), for x within `ends`, stored in `size` bytes."""
     (rows, taps), columns = x.shape, w.shape[1]
     zero = zero_of(size, *ends)
-    step = Step(CONVOLVE, 0, -1, -1)
+    step = StepStruct(CONVOLVE, 0, -1, -1)
     bound = max(-ends[0], ends[1]) * int(np.abs(w).sum(axis=0).max()) + int(np.abs(bias).max())
     kept = fill_product(step, kernels, w, size, [(0, taps)], bias - zero * w.sum(axis=0), epilogue, bound)
     nowhere = np.zeros(1, np.int32)
     step.positions = 1
     setattr(step, "from", address(nowhere))
     step.to = address(nowhere)
-    tensors = (Tensor * 1)(Tensor(taps * size, 0, taps, 1, 1, taps, size, zero, 0, 0))
-    steps = (Step * 2)(Step(ENTER_INTS, -1, -1, 0), step)
+    tensors = (TensorStruct * 1)(TensorStruct(taps * size, 0, taps, 1, 1, taps, size, zero, 0, 0))
+    steps = (StepStruct * 2)(StepStruct(ENTER_INTS, -1, -1, 0), step)
     arena, out = np.empty(rows * taps * size + SLACK, np.uint8), np.empty((rows, columns), np.float32)
     kernels.network(steps, tensors, x.astype(np.float32), rows, rows, arena, out)
     del kept

@@ -31,7 +31,7 @@ _INT8, _INT16 = (1 << 7) - 1, (1 << 15) - 1
 
 
 @dataclass(frozen=True)
-class Operands:
+class PackedOperands:
     """Weights for a kernel, the width of its operands, and the offset that makes the rows bytes."""
 
     kernels: Kernels
@@ -77,7 +77,7 @@ class Operands:
         )  # fmt: skip
 
 
-def operands(a: BoundedInts, b: BoundedInts, bound: int) -> Operands | None:
+def operands(a: BoundedInts, b: BoundedInts, bound: int) -> PackedOperands | None:
     """The operands for sums of at most `bound`, bias included; None if the kernels do not support them."""
     kernels = chosen().kernels
     if kernels is None:
@@ -94,13 +94,13 @@ def operands(a: BoundedInts, b: BoundedInts, bound: int) -> Operands | None:
     known = b.columns.native
     if key not in known:
         correction = -offset * b.columns.sums
-        known[key] = Operands(kernels, b.to_cached(FLOAT32), b.shape[1], bits, offset, correction)
-    found: Operands = known[key]
+        known[key] = PackedOperands(kernels, b.to_cached(FLOAT32), b.shape[1], bits, offset, correction)
+    found: PackedOperands = known[key]
     return found
 
 
-def _wide(kernels: Kernels, a: BoundedInts, b: BoundedInts, bound: int) -> Operands | None:
-    """Operands of up to 16 bits times weights of up to 16 bits."""
+def _wide(kernels: Kernels, a: BoundedInts, b: BoundedInts, bound: int) -> PackedOperands | None:
+    """PackedOperands of up to 16 bits times weights of up to 16 bits."""
     if bound > FLOAT64_EXACT or not b.within(-_INT16 - 1, _INT16):
         return None
     if a.within(-_INT16 - 1, _INT16):
@@ -113,8 +113,10 @@ def _wide(kernels: Kernels, a: BoundedInts, b: BoundedInts, bound: int) -> Opera
     known = b.columns.native
     if key not in known:
         correction = -offset * b.columns.sums
-        known[key] = Operands(kernels, b.to_cached(FLOAT32), b.shape[1], 16, offset, correction, is_wide=True)
-    found: Operands = known[key]
+        known[key] = PackedOperands(
+            kernels, b.to_cached(FLOAT32), b.shape[1], 16, offset, correction, is_wide=True
+        )
+    found: PackedOperands = known[key]
     return found
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from fixedpoint_nn.numerics.arrays import Array, Ints
 from fixedpoint_nn.numerics.bounded_ints import FLOAT64
 from fixedpoint_nn.numerics.native.library import Epilogue, Kernels, code_of
-from fixedpoint_nn.numerics.native.network import GROUP, SLACK, Step, address, address_of, aligned_empty
+from fixedpoint_nn.numerics.native.network import GROUP, SLACK, StepStruct, address, address_of, aligned_empty
 from fixedpoint_nn.numerics.native.steps import INT16, NotCompiled, fill_product, zero_of
 from fixedpoint_nn.numerics.overflow import limits
 from fixedpoint_nn.numerics.quantizer import Quantizer
@@ -52,7 +52,7 @@ class _Operation(ctypes.Structure):
         ("mask", ctypes.c_int64),
         ("sources", ctypes.c_void_p),
         *((name, ctypes.c_int64) for name in ("source_count", "row_bytes", "bytes", "word_signed")),
-        ("product", Step),
+        ("product", StepStruct),
     ]
 
 
@@ -146,7 +146,7 @@ class Operations:
             operation.row_bytes, operation.bytes = row_bytes, size
             if number == 0:  # the rows are packed for the others
                 operation.sources, operation.source_count = address_of(packed), len(packed)
-            step = Step(0, 0, -1, 1)
+            step = StepStruct(0, 0, -1, 1)
             self._kept += fill_product(
                 step, self.kernels, matrix[:, columns], size, [(0, at)], start[columns], epilogue, bound
             )

@@ -47,7 +47,7 @@ def zero_of(size: int, low: int, high: int) -> int:
 
 
 def fill_product(
-    step: native.Step,
+    step: native.StepStruct,
     kernels: Kernels,
     matrix: Ints,
     size: int,
@@ -86,7 +86,7 @@ def fill_product(
     return [packed, low, high]
 
 
-def fill_sum(step: native.Step, epilogue: Epilogue, bound: int, zeros: int, out_zero: int) -> None:
+def fill_sum(step: native.StepStruct, epilogue: Epilogue, bound: int, zeros: int, out_zero: int) -> None:
     """Set the end of a sum of at most `bound`, whose stored values are offset by `zeros` in total."""
     fill_finish(step, epilogue, bound)
     step.in_int64 |= bound + abs(zeros) > SUM_LIMIT
@@ -94,7 +94,7 @@ def fill_sum(step: native.Step, epilogue: Epilogue, bound: int, zeros: int, out_
         step.quick.start = quickened(step, epilogue, bound + abs(zeros), out_zero) - zeros
 
 
-def fill_finish(step: native.Step, epilogue: Epilogue, bound: int) -> None:
+def fill_finish(step: native.StepStruct, epilogue: Epilogue, bound: int) -> None:
     """Set the end of a sum of at most `bound`, in int32 or int64."""
     step.in_int64 = bound > SUM_LIMIT
     if bound > FLOAT64_EXACT or epilogue.shift > (MOST_WIDE_SHIFT if step.in_int64 else MOST_SHIFT):
@@ -104,7 +104,7 @@ def fill_finish(step: native.Step, epilogue: Epilogue, bound: int) -> None:
     step.finish = native.finish_of(epilogue)
 
 
-def quickened(step: native.Step, epilogue: Epilogue, bound: int, out_zero: int) -> int:
+def quickened(step: native.StepStruct, epilogue: Epilogue, bound: int, out_zero: int) -> int:
     """The rounding constant that sums start with, if the fast end applies; see `Quick` of network.h.
 
     Rounding is monotonic and maps 0 to 0, so ReLU can follow it, merged into the clip.
@@ -125,7 +125,7 @@ def quickened(step: native.Step, epilogue: Epilogue, bound: int, out_zero: int) 
         low, high = max(low, out_zero), max(high, out_zero)
     seen = step.finish.shift
     ties = (1 << seen) - 1 if rounding is Rounding.HALF_EVEN else 0
-    step.quick = native.Quick(1, seen, ties, low, high, 0)
+    step.quick = native.QuickStruct(1, seen, ties, low, high, 0)
     return added
 
 

@@ -228,7 +228,16 @@ async def the_python_driver_loads_runs_and_reads(dut: Any) -> None:
         assert engine.config == PACK.config
         engine.load(PACK)
         assert np.array_equal(engine.read(0, len(PACK.images.activations)), PACK.images.activations)
-        return run_golden(engine, PACK, 4).text
+        text = run_golden(engine, PACK, 4).text
+        engine.take_interrupts()
+        engine.enable_interrupt(InterruptPendingBits.RAN)
+        assert not int(dut.irq.value)
+        run_golden(engine, PACK, 1)
+        assert int(dut.irq.value)
+        assert engine.take_interrupts() == InterruptPendingBits.RAN
+        assert engine.take_interrupts() == InterruptPendingBits(0)
+        assert not int(dut.irq.value)
+        return text
 
     text = await drive()
     assert text.startswith("PASS: 4 vectors"), text

@@ -24,7 +24,7 @@ from fixedpoint_nn.hardware.compiler.ir import (
     Flat,
     Item,
     LoadRegister,
-    Loop,
+    LoopItem,
     SetRegister,
 )
 from fixedpoint_nn.hardware.compiler.kernel import Kernel, Target
@@ -184,7 +184,7 @@ def test_tables_begin_at_multiples_of_their_size_the_largest_first() -> None:
 
 def loop(*registers: Register, body: tuple[Item, ...] = ()) -> list[Item]:
     counter, *moving = registers
-    return [*(Declare(register) for register in registers), Loop(counter, 2, tuple(moving), body)]
+    return [*(Declare(register) for register in registers), LoopItem(counter, 2, tuple(moving), body)]
 
 
 def test_a_register_that_a_loops_body_sets_is_none_of_the_loops() -> None:

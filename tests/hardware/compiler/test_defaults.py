@@ -55,7 +55,7 @@ def test_what_is_compared_and_shown_is_what_tells_things_apart() -> None:
     """Values of a program are themselves, not their contents; a network is not its stages."""
     for made in (
         ir.Declare, ir.Compute, ir.WriteBack, ir.Label, ir.SetRegister, ir.Advance, ir.LoadRegister, ir.StoreArgmax,
-        ir.JumpIfEqual, ir.Loop, ir.EngineProgram, expression.Dot, expression.Scale, expression.Product,
+        ir.JumpIfEqual, ir.LoopItem, ir.EngineProgram, expression.Dot, expression.Scale, expression.Product,
         expression.Expression, Register, Buffer, rescaling.Rescaling, scan_layout.Rows,
     ):  # fmt: skip
         assert made.__eq__ is object.__eq__, made.__name__

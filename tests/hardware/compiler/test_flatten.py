@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from fixedpoint_nn.hardware.compiler.flatten import flatten
-from fixedpoint_nn.hardware.compiler.ir import Advance, Label, Loop, Repeat, SetRegister, WriteBack
+from fixedpoint_nn.hardware.compiler.ir import Advance, Label, LoopItem, Repeat, SetRegister, WriteBack
 from fixedpoint_nn.hardware.compiler.strided_view import Buffer, Register, View
 from fixedpoint_nn.numerics.qformat import Q
 
@@ -14,7 +14,7 @@ from fixedpoint_nn.numerics.qformat import Q
 def test_a_loop_becomes_a_label_and_a_jump_back_to_it() -> None:
     counter, still, moving = Register(), Register(), Register(8)
     inner = SetRegister(Register(), 7)
-    flat = flatten([Loop(counter, 5, (still, moving), (inner,))])
+    flat = flatten([LoopItem(counter, 5, (still, moving), (inner,))])
     assert [type(item) for item in flat] == [
         SetRegister,
         SetRegister,
@@ -31,8 +31,8 @@ def test_a_loop_becomes_a_label_and_a_jump_back_to_it() -> None:
 
 
 def test_loops_inside_of_loops_become_labels_of_their_own() -> None:
-    inner = Loop(Register(), 3, (), ())
-    flat = flatten([Loop(Register(), 2, (), (inner, inner))])
+    inner = LoopItem(Register(), 3, (), ())
+    flat = flatten([LoopItem(Register(), 2, (), (inner, inner))])
     labels = [item for item in flat if isinstance(item, Label)]
     assert len(set(labels)) == 3
     assert {item.begin for item in flat if isinstance(item, Repeat)} == set(labels)

@@ -24,7 +24,7 @@ from fixedpoint_nn.hardware.compiler.ir import (
     JumpIfEqual,
     Label,
     LoadRegister,
-    Loop,
+    LoopItem,
     Repeat,
     SetRegister,
     StoreArgmax,
@@ -234,7 +234,7 @@ def test_a_run_is_shown_with_what_it_reads_and_writes() -> None:
 
 def test_loops_are_indented_and_barriers_stand_in_front() -> None:
     a, b = (kernel(row(X, 4), Target(Y, 0, 4), name=name, barrier=name == "b") for name in "ab")
-    items = [Declare(X), BEGIN, a, b, Loop(COUNTER, 3, (MOVING,), (Advance(MOVING), b))]
+    items = [Declare(X), BEGIN, a, b, LoopItem(COUNTER, 3, (MOVING,), (Advance(MOVING), b))]
     plain = list(Names().items(items))
     assert plain[:2] == ["buffer x, 8 words", "begin:"]
     assert [line[:10] for line in plain[2:4]] == ["run a: sum", "run b: sum"]

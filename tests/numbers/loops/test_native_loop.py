@@ -14,14 +14,14 @@ from fixedpoint_nn import Overflow, Q, Quantizer
 from fixedpoint_nn.numbers.loops.native_loop import ROWS, NativeLoop, native_loop
 from fixedpoint_nn.numbers.loops.plan import (
     Combine,
-    Cut,
-    Dot,
-    Multiply,
+    LoopPlan,
     Operation,
     Part,
-    Plan,
-    Products,
+    ProductSum,
     Requantize,
+    RoundedColumns,
+    SlotDot,
+    SlotProduct,
 )
 from fixedpoint_nn.numerics.bounded_ints import BoundedInts, CompactInts
 from fixedpoint_nn.numerics.native.library import available
@@ -47,9 +47,9 @@ def plan_of(
     after: Part | None = None,
     bound: int = 255,
     widths: tuple[int, ...] = (3, 3, 3, 3),
-) -> Plan:
+) -> LoopPlan:
     """Slot 0 is x, 1 the state, and what 2 holds is given and kept unless it is said."""
-    return Plan(widths, 0, x, (1,), operations, y or part(2), (after or part(2),), bound, bound)
+    return LoopPlan(widths, 0, x, (1,), operations, y or part(2), (after or part(2),), bound, bound)
 
 
 COPY = Combine(2, part(0), 1, None, 0, None)
@@ -102,13 +102,13 @@ def test_a_cast_saturates_or_nothing_overflows(overflow: Overflow, fits: bool) -
 
 def product(
     *weights: int, shift: int = 0, x: QFormat = WORD, bound: int | None = None, raw: int | None = None
-) -> Products:
+) -> ProductSum:
     matrix = np.zeros((3, 3), np.int64)
     matrix[0, : len(weights)] = weights
     source = part(0, format=x)
     source = source if bound is None else replace(source, bound=bound)
-    cut = Cut(2, 0, 3, False, shift, Quantizer(WORD), False)
-    return Products((Dot(source, BoundedInts.of(matrix)),), None, 3, 1 << 20, [cut], raw)
+    cut = RoundedColumns(2, 0, 3, False, shift, Quantizer(WORD), False)
+    return ProductSum((SlotDot(source, BoundedInts.of(matrix)),), None, 3, 1 << 20, [cut], raw)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def product(
         (product(1, x=UQ(9, 0), bound=256), 2),
     ],
 )
-def test_operands_are_bytes_where_all_of_them_and_the_weights_are(sums: Products, size: int) -> None:
+def test_operands_are_bytes_where_all_of_them_and_the_weights_are(sums: ProductSum, size: int) -> None:
     made = [one for one in NativeLoop(plan_of(sums), BYTES).operations._made if one.kind == PRODUCT]
     assert [one.bytes for one in made] == [size]
     wide = replace(sums, dots=(*sums.dots, *product(1, x=Q(12, 0)).dots))
@@ -169,7 +169,7 @@ def test_a_state_is_copied_unless_it_stands_in_its_slot(
 @pytest.mark.parametrize("batch", [0, 1, ROWS, ROWS + 1, 3 * ROWS])
 def test_every_row_of_a_batch_has_its_own_state(kernels: Any, batch: int) -> None:
     """The state is multiplied with x, which comes in words, in floats, with gaps and in Fortran's order."""
-    loop = NativeLoop(plan_of(Multiply(2, part(0), part(1)), bound=1 << 30), kernels)
+    loop = NativeLoop(plan_of(SlotProduct(2, part(0), part(1)), bound=1 << 30), kernels)
     rng = np.random.default_rng(batch)
     x = rng.integers(-2, 3, (batch, 4, 3))
     state = rng.integers(-9, 10, (batch, 3))

@@ -13,15 +13,15 @@ from fixedpoint_nn import Overflow, Q, Quantizer, Rounding, Table
 from fixedpoint_nn.numbers.loops.numpy_loop import ROWS, NumpyLoop, _scaled_weights
 from fixedpoint_nn.numbers.loops.plan import (
     Combine,
-    Cut,
-    Dot,
-    Lookup,
-    Multiply,
+    LoopPlan,
     Operation,
     Part,
-    Plan,
-    Products,
+    ProductSum,
     Requantize,
+    RoundedColumns,
+    SlotDot,
+    SlotLookup,
+    SlotProduct,
 )
 from fixedpoint_nn.numbers.loops.slot_memory import (
     joined_slots,
@@ -40,20 +40,22 @@ def part(slot: int, start: int = 0, width: int | None = None, format: QFormat = 
     return Part(slot, start, WIDTHS[slot] if width is None else width, format, 128, True)
 
 
-def plan_of(*operations: Operation, y: Part, widths: tuple[int, ...] = WIDTHS) -> Plan:
-    return Plan(widths, 0, Q(8, 0), (1,), operations, y, (part(1),), 1 << 20, 1 << 20)
+def plan_of(*operations: Operation, y: Part, widths: tuple[int, ...] = WIDTHS) -> LoopPlan:
+    return LoopPlan(widths, 0, Q(8, 0), (1,), operations, y, (part(1),), 1 << 20, 1 << 20)
 
 
-def dot(source: Part, number: int = 0) -> Dot:
-    return Dot(source, BoundedInts.of(WEIGHTS[number][: source.width]))
+def dot(source: Part, number: int = 0) -> SlotDot:
+    return SlotDot(source, BoundedInts.of(WEIGHTS[number][: source.width]))
 
 
-def products(*dots: Dot, cuts: tuple[Cut, ...] = (), bias: Any = None, raw: int | None = None) -> Products:
-    return Products(dots, bias, 4, 1 << 20, list(cuts), raw)
+def products(
+    *dots: SlotDot, cuts: tuple[RoundedColumns, ...] = (), bias: Any = None, raw: int | None = None
+) -> ProductSum:
+    return ProductSum(dots, bias, 4, 1 << 20, list(cuts), raw)
 
 
-def cut(out: int, start: int, width: int, shift: int, relu: bool = False) -> Cut:
-    return Cut(out, start, width, relu, shift, FITTED, False)
+def cut(out: int, start: int, width: int, shift: int, relu: bool = False) -> RoundedColumns:
+    return RoundedColumns(out, start, width, relu, shift, FITTED, False)
 
 
 def test_products_over_whole_slots_are_joined_each_slot_once() -> None:
@@ -69,7 +71,7 @@ def test_products_over_whole_slots_are_joined_each_slot_once() -> None:
         ([products(dot(part(0)), dot(part(0)))], ()),
         ([products(dot(part(0)), dot(part(1, 0, 3)))], ()),
         ([products(dot(part(0)), dot(part(1)), dot(part(2)))], ((0, 1, 2),)),
-        ([Multiply(2, part(0), part(1)), both], ((0, 1),)),
+        ([SlotProduct(2, part(0), part(1)), both], ((0, 1),)),
     ):
         assert joined_slots(plan_of(*operations, y=part(2))) == groups
 
@@ -152,7 +154,7 @@ FORMULAS: dict[str, tuple[tuple[Operation, ...], Part, Any]] = {
         part(5),
         lambda x, h: fitted(x @ WEIGHTS[0], -3)[:, 1:] + (x @ WEIGHTS[0])[:, :3],
     ),
-    "a product of values": ((Multiply(2, part(0), part(1)),), part(2), lambda x, h: x * h),
+    "a product of values": ((SlotProduct(2, part(0), part(1)),), part(2), lambda x, h: x * h),
     "a sum": ((Combine(2, part(0), 1, part(1), 1, None),), part(2), lambda x, h: x + h),
     "a difference": ((Combine(2, part(0), 1, part(1), -1, None),), part(2), lambda x, h: x - h),
     "a difference and a row": ((Combine(2, part(0), 1, part(1), -1, BIAS),), part(2), lambda x, h: x - h + BIAS),
@@ -169,7 +171,7 @@ FORMULAS: dict[str, tuple[tuple[Operation, ...], Part, Any]] = {
     "minus both": ((Combine(2, part(0), -1, part(1), -1, BIAS),), part(2), lambda x, h: BIAS - x - h),
     "rounded": ((Requantize(2, part(0), -2, FITTED, False),), part(2), lambda x, h: fitted(x, -2)),
     "moved up": ((Requantize(2, part(0), 3, FITTED, False),), part(2), lambda x, h: fitted(x, 3)),
-    "a table": ((Lookup(2, part(0, format=Q(2, 2)), TABLE),), part(2), lambda x, h: KEPT[x & 15]),
+    "a table": ((SlotLookup(2, part(0, format=Q(2, 2)), TABLE),), part(2), lambda x, h: KEPT[x & 15]),
 }  # fmt: skip
 
 
@@ -200,9 +202,11 @@ def gated(
     codes = Quantizer(table.input_format, Rounding.HALF_EVEN, overflow)
     whole = [Part(n, 0, 16, table.input_format, 1 << 14, True) for n in range(4)]
     weights = BoundedInts.of(np.eye(16, dtype=np.int64))
-    sums = Products((Dot(whole[0], weights),), None, 16, 1 << 15, [Cut(1, 0, 16, False, -2, codes, False)])
-    operations = (sums, Lookup(2, whole[1], table), *another)
-    plan = Plan((16,) * 4, 0, Q(16, 0), (), operations, whole[y], (), 1 << 15, 1 << 15)
+    sums = ProductSum(
+        (SlotDot(whole[0], weights),), None, 16, 1 << 15, [RoundedColumns(1, 0, 16, False, -2, codes, False)]
+    )
+    operations = (sums, SlotLookup(2, whole[1], table), *another)
+    plan = LoopPlan((16,) * 4, 0, Q(16, 0), (), operations, whole[y], (), 1 << 15, 1 << 15)
     return NumpyLoop(plan, np.dtype("f4")), codes
 
 
@@ -245,7 +249,7 @@ def test_a_formula_is_used_for_many_codes_in_single_precision() -> None:
 
 
 def test_codes_are_saturated_unless_only_formulas_read_them() -> None:
-    other = Lookup(3, Part(1, 0, 16, Q(4, 6), 1 << 9, True), LEVEL)
+    other = SlotLookup(3, Part(1, 0, 16, Q(4, 6), 1 << 9, True), LEVEL)
     copied = Combine(3, Part(1, 0, 16, Q(4, 6), 1 << 9, True), 1, None, 0, None)
     for loop, few, many in (
         (gated(LEVEL)[0], 1, 1),  # the codes, or the entries
@@ -268,7 +272,7 @@ def test_codes_are_saturated_unless_only_formulas_read_them() -> None:
 
 
 def test_the_next_state_is_written_over_a_state_that_nothing_reads_any_more() -> None:
-    early, late = Multiply(2, part(0), part(1)), Combine(4, part(2), 1, part(0), 1, None)
+    early, late = SlotProduct(2, part(0), part(1)), Combine(4, part(2), 1, part(0), 1, None)
     for operations, after, y, found in (
         ((early, late), part(4), part(2), {4: 1}),
         ((early, late), part(4), part(4), {4: 1}),
@@ -290,7 +294,7 @@ def test_the_next_state_is_written_over_a_state_that_nothing_reads_any_more() ->
 
 
 def test_states_written_in_place_are_those_of_every_step() -> None:
-    early, late = Multiply(2, part(0), part(1)), Combine(4, part(2), 1, part(0), 1, None)
+    early, late = SlotProduct(2, part(0), part(1)), Combine(4, part(2), 1, part(0), 1, None)
     loop = NumpyLoop(
         replace(plan_of(early, late, y=part(4, format=Q(16, 0))), after=(part(4),)), np.dtype("f4")
     )
@@ -312,7 +316,7 @@ def test_what_does_not_fit_overflows_in_few_columns_and_in_many(overflow: Overfl
         for fits in (True, False):
             quantizer = Quantizer(format, Rounding.HALF_EVEN, overflow)
             width = Part(0, 0, columns, Q(8, 0), 128, True)
-            plan = Plan(
+            plan = LoopPlan(
                 (columns, columns), 0, Q(8, 0), (), (Requantize(1, width, -1, quantizer, fits),),
                 Part(1, 0, columns, Q(8, 0), 128, True), (), 1 << 10, 1 << 10,
             )  # fmt: skip
@@ -334,13 +338,13 @@ def test_what_does_not_fit_overflows_in_few_columns_and_in_many(overflow: Overfl
     ],
 )
 def test_outputs_are_words_of_16_bits_at_most(format: QFormat, kind: str) -> None:
-    loop = NumpyLoop(plan_of(Multiply(2, part(0), part(1)), y=part(2, format=format)), np.dtype("f4"))
+    loop = NumpyLoop(plan_of(SlotProduct(2, part(0), part(1)), y=part(2, format=format)), np.dtype("f4"))
     ys, _ = loop.run(BoundedInts(np.ones((2, 3, 4), np.float32), 1), [np.ones((2, 4))])
     assert ys.dtype == kind and (ys == 1).all()
 
 
 def test_memory_is_kept_from_one_call_to_the_next_by_its_rows() -> None:
-    loop = NumpyLoop(plan_of(Multiply(2, part(0), part(1)), y=part(2)), np.dtype("f4"))
+    loop = NumpyLoop(plan_of(SlotProduct(2, part(0), part(1)), y=part(2)), np.dtype("f4"))
 
     def run(batch: int) -> None:
         loop.run(BoundedInts(np.ones((batch, 1, 4), np.float32), 1), [np.ones((batch, 4))])

@@ -7,7 +7,15 @@ import numpy as np
 
 from fixedpoint_nn import Q, Quantizer
 from fixedpoint_nn.numbers.loops.numpy_loop import NumpyLoop
-from fixedpoint_nn.numbers.loops.plan import Combine, Cut, Dot, Multiply, Part, Plan, Products
+from fixedpoint_nn.numbers.loops.plan import (
+    Combine,
+    LoopPlan,
+    Part,
+    ProductSum,
+    RoundedColumns,
+    SlotDot,
+    SlotProduct,
+)
 from fixedpoint_nn.numbers.loops.slot_memory import (
     SlotMemory,
     last_reads,
@@ -22,26 +30,28 @@ def part(slot: int) -> Part:
     return Part(slot, 0, 4, Q(12, 0), 1 << 11, True)
 
 
-def cut(out: int) -> Cut:
-    return Cut(out, 0, 4, False, 0, Quantizer(Q(12, 0)), True)
+def cut(out: int) -> RoundedColumns:
+    return RoundedColumns(out, 0, 4, False, 0, Quantizer(Q(12, 0)), True)
 
 
-def sums(*sources: int, cuts: tuple[int, ...] = (), raw: int | None = None) -> Products:
+def sums(*sources: int, cuts: tuple[int, ...] = (), raw: int | None = None) -> ProductSum:
     weights = BoundedInts.of(np.eye(4, dtype=np.int64))
-    return Products(
-        tuple(Dot(part(n), weights) for n in sources), None, 4, 1 << 13, [cut(n) for n in cuts], raw
+    return ProductSum(
+        tuple(SlotDot(part(n), weights) for n in sources), None, 4, 1 << 13, [cut(n) for n in cuts], raw
     )
 
 
-def plan_of(*operations: Products | Multiply | Combine, y: int, after: int = 1, slots: int = 9) -> Plan:
-    return Plan((4,) * slots, 0, Q(4, 0), (1,), operations, part(y), (part(after),), 1 << 11, 1 << 13)
+def plan_of(
+    *operations: ProductSum | SlotProduct | Combine, y: int, after: int = 1, slots: int = 9
+) -> LoopPlan:
+    return LoopPlan((4,) * slots, 0, Q(4, 0), (1,), operations, part(y), (part(after),), 1 << 11, 1 << 13)
 
 
 def test_operations_read_their_operands_and_write_their_results() -> None:
     for operation, read, written in (
         (sums(0, 1, cuts=(2, 3)), [0, 1], [2, 3]),
         (sums(0, cuts=(2,), raw=5), [0], [2, 5]),
-        (Multiply(4, part(2), part(3)), [2, 3], [4]),
+        (SlotProduct(4, part(2), part(3)), [2, 3], [4]),
         (Combine(4, part(2), 1, None, 0, None), [2], [4]),
         (Combine(4, part(2), 1, part(6), -1, None), [2, 6], [4]),
     ):
@@ -52,7 +62,7 @@ def test_operations_read_their_operands_and_write_their_results() -> None:
 def test_a_slot_lives_until_its_last_reader_or_the_end_of_the_step() -> None:
     plan = plan_of(
         sums(0, 1, cuts=(2, 3)),
-        Multiply(4, part(2), part(3)),
+        SlotProduct(4, part(2), part(3)),
         Combine(5, part(4), 1, part(2), 1, None),
         y=5,
         after=4,
@@ -80,9 +90,9 @@ def test_memory_is_taken_again_the_smallest_that_is_large_enough() -> None:
 def test_a_step_with_every_reuse_computes_what_its_operations_say() -> None:
     operations = (
         sums(0, 1, cuts=(2,)),
-        Multiply(3, part(2), part(0)),
+        SlotProduct(3, part(2), part(0)),
         Combine(4, part(3), 1, part(2), 1, None),  # the last reader of 2
-        Multiply(5, part(4), part(3)),
+        SlotProduct(5, part(4), part(3)),
         Combine(6, part(5), 1, part(4), -1, None),
         sums(6, 2, cuts=(), raw=7),
         Combine(8, part(7), 1, part(5), 1, None),

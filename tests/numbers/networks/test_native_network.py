@@ -19,15 +19,15 @@ from fixedpoint_nn.numbers.networks.native_network import (
     native_network,
 )
 from fixedpoint_nn.numbers.networks.plan import (
-    Add,
-    Average,
     Convolve,
     Finish,
     Image,
-    Lookup,
-    Maximum,
+    ImageLookup,
+    ImageSum,
+    NetworkPlan,
     Operation,
-    Plan,
+    WindowAverage,
+    WindowMaximum,
 )
 from fixedpoint_nn.numerics.bounded_ints import BoundedInts
 from fixedpoint_nn.numerics.native import network as native
@@ -50,10 +50,10 @@ def image(
     return Image(number, height, width, channels, low, high)
 
 
-def plan_of(*operations: Operation, source: Image | None = None) -> Plan:
+def plan_of(*operations: Operation, source: Image | None = None) -> NetworkPlan:
     last = operations[-1].out
     shape = (1, 1, 3) if last is None else last.shape
-    return Plan(source or image(0), operations, last, shape, Q(8, 0), -128, 127)
+    return NetworkPlan(source or image(0), operations, last, shape, Q(8, 0), -128, 127)
 
 
 def made(*operations: Operation, source: Image | None = None) -> NativeNetwork:
@@ -106,20 +106,20 @@ def test_the_largest_is_found_among_words_of_one_size() -> None:
     """Back to what it is taken from, and on to what is taken from it."""
     wide = conv(image(2, 2, 2, 2), image(3, 2, 2, 3), weight=200)  # words for image 2
     pools = (
-        Maximum(image(0), (2, 2), (2, 2), VALID, image(1, 2, 2)),
-        Maximum(image(1, 2, 2), (1, 1), (1, 1), VALID, image(2, 2, 2)),
+        WindowMaximum(image(0), (2, 2), (2, 2), VALID, image(1, 2, 2)),
+        WindowMaximum(image(1, 2, 2), (1, 1), (1, 1), VALID, image(2, 2, 2)),
     )
     assert made(*pools, wide).bytes == {0: 2, 1: 2, 2: 2, 3: 1}
     assert made(*pools).bytes == {0: 1, 1: 1, 2: 1}
     assert made(conv(image(0), image(1, 5, 4, 2), weight=200, columns=2)).bytes == {0: 2, 1: 1}
-    average = Average(image(1, 2, 2), (1, 1), (1, 1), VALID, 1, FITTED, image(2, 2, 2))
+    average = WindowAverage(image(1, 2, 2), (1, 1), (1, 1), VALID, 1, FITTED, image(2, 2, 2))
     assert made(pools[0], average, wide).bytes == {0: 1, 1: 1, 2: 2, 3: 1}
 
 
 def test_edges_are_as_wide_as_any_reader_needs() -> None:
     one = conv(image(0), image(1, 5, 4, 3), (3, 3), padding=((2, 0), (1, 1)))
-    two = Average(image(0), (2, 2), (1, 1), ((1, 1), (0, 2)), 1, FITTED, image(2, 6, 5))
-    network = made(one, two, Add(image(0), 0, image(0), 0, FITTED, image(3)))
+    two = WindowAverage(image(0), (2, 2), (1, 1), ((1, 1), (0, 2)), 1, FITTED, image(2, 6, 5))
+    network = made(one, two, ImageSum(image(0), 0, image(0), 0, FITTED, image(3)))
     assert network.edges == {0: ((2, 1), (1, 2)), 1: VALID, 2: VALID, 3: VALID}
     with pytest.raises(NotCompiled, match=r"^negative padding$"):
         made(conv(image(0), image(1, 4, 4, 3), padding=((-1, 0), (0, 0))))
@@ -146,7 +146,9 @@ def test_a_tensor_has_its_edges_around_it(
     source, end = image(0), image(2, 5, 4, 2, 0, 65535)
     (top, bottom), (left, right) = padding
     out = image(1, 5 + top + bottom, 4 + left + right, 3)
-    network = made(conv(source, out, padding=padding, weight=weight), Add(image(0), 0, None, 0, FITTED, end))
+    network = made(
+        conv(source, out, padding=padding, weight=weight), ImageSum(image(0), 0, None, 0, FITTED, end)
+    )
     t, after, last = network.described
     assert (t.row, t.first, t.image_bytes) == (row, first * size, count * size)
     assert (t.height, t.width, t.channels, t.bytes) == (5, 4, 2, size)
@@ -193,8 +195,8 @@ def test_samples_enter_as_floats_as_integers_in_floats_or_in_words() -> None:
 
 def test_windows_of_the_largest_and_of_averages_begin_in_the_edges() -> None:
     padding = ((2, 1), (1, 2))
-    pool = Maximum(image(0), (3, 2), (2, 1), padding, image(1, 3, 6))
-    average = Average(image(0), (2, 3), (1, 2), ((1, 0), (0, 1)), -5, FITTED, image(2, 5, 2))
+    pool = WindowMaximum(image(0), (3, 2), (2, 1), padding, image(1, 3, 6))
+    average = WindowAverage(image(0), (2, 3), (1, 2), ((1, 0), (0, 1)), -5, FITTED, image(2, 5, 2))
     for place, (step, o) in enumerate(zip(made(pool, average).steps, (pool, average), strict=False)):
         assert step.kind == (native.MAXIMUM, native.AVERAGE)[place]
         assert (step.a, step.b, step.out) == (0, -1, place + 1)
@@ -212,14 +214,14 @@ def test_sums_of_averages_and_of_values_go_to_64_bits_where_they_must(low: int, 
 
     def average(factor: int) -> Any:
         return made(
-            Average(source, (2, 3), (1, 1), VALID, factor, FITTED, image(1, 4, 2)), source=source
+            WindowAverage(source, (2, 3), (1, 1), VALID, factor, FITTED, image(1, 4, 2)), source=source
         ).steps[0]
 
     most = SUM_LIMIT // (6 * (100 + zeros))
     assert [bool(average(sign * most).in_int64) for sign in (1, -1)] == [False, False]
     assert [bool(average(sign * (most + 1)).in_int64) for sign in (1, -1)] == [True, True]
     assert average(SUM_LIMIT // 600).factor == SUM_LIMIT // 600
-    wide = Average(source, (2, 3), (1, 1), VALID, SUM_LIMIT + 1, FITTED, image(1, 4, 2))
+    wide = WindowAverage(source, (2, 3), (1, 1), VALID, SUM_LIMIT + 1, FITTED, image(1, 4, 2))
     assert native_network(plan_of(wide, source=source), KERNELS, INPUT) is None
     assert native_network(plan_of(replace(wide, factor=SUM_LIMIT), source=source), KERNELS, INPUT) is not None
     assert (
@@ -227,7 +229,7 @@ def test_sums_of_averages_and_of_values_go_to_64_bits_where_they_must(low: int, 
     )
 
     def added(a_shift: int, b: Image | None, b_shift: int) -> Any:
-        sums = Add(source, a_shift, b, b_shift, FITTED, image(1))
+        sums = ImageSum(source, a_shift, b, b_shift, FITTED, image(1))
         return made(sums, source=source).steps[0]
 
     top = (SUM_LIMIT // 228).bit_length() - 1  # how far 100 and a zero of 128 go up
@@ -251,7 +253,9 @@ def test_sums_of_averages_and_of_values_go_to_64_bits_where_they_must(low: int, 
 @pytest.mark.parametrize(("kernel", "taken"), [((256, 256), True), ((257, 256), False), ((256, 257), False)])
 def test_the_sum_of_a_window_is_of_32_bits(kernel: tuple[int, int], taken: bool) -> None:
     source = image(0, 257, 257, 1, -32767, 5)
-    average = Average(source, kernel, (1, 1), VALID, 1, FITTED, image(1, 258 - kernel[0], 258 - kernel[1], 1))
+    average = WindowAverage(
+        source, kernel, (1, 1), VALID, 1, FITTED, image(1, 258 - kernel[0], 258 - kernel[1], 1)
+    )
     if taken:
         assert made(average, source=source).bytes[0] == 2
         return
@@ -268,14 +272,14 @@ def test_sums_of_words_are_bounded_by_their_larger_end(low: int, high: int) -> N
         (0, top + 1, True),
     ):  # fmt: skip
         b = None if b_shift is None else source
-        step = made(Add(source, a_shift, b, b_shift or 0, FITTED, image(1)), source=source).steps[0]
+        step = made(ImageSum(source, a_shift, b, b_shift or 0, FITTED, image(1)), source=source).steps[0]
         assert bool(step.in_int64) is wide
 
 
 def test_a_product_has_a_run_for_each_row_of_its_windows_and_places_for_all() -> None:
     padding = ((1, 0), (2, 1))
     source, out = image(0), image(1, 2, 5, 3)
-    after = Average(out, (1, 1), (1, 1), ((0, 0), (1, 0)), 1, FITTED, image(2, 2, 6, 3))
+    after = WindowAverage(out, (1, 1), (1, 1), ((0, 0), (1, 0)), 1, FITTED, image(2, 2, 6, 3))
     bias = np.array([5, -6, 7])
     for weight, size in ((1, 1), (300, 2)):
         network = made(conv(source, out, (3, 2), (2, 1), padding, weight, bias, 3), after)
@@ -344,7 +348,7 @@ def test_the_bound_of_a_product_is_that_of_its_words_weights_and_bias(low: int, 
 def test_a_table_holds_the_stored_result_of_every_stored_code(source: Image, out: Image) -> None:
     """By the lowest bits of the code; bytes have no sign, and words have one."""
     table = Table("tanh", Q(4, 2) if source.low < 0 else UQ(4, 2), Quantizer(Q(2, 6)))
-    network = made(Lookup(source, table, out), source=source)
+    network = made(ImageLookup(source, table, out), source=source)
     step, entries = network.steps[0], np.asarray(table.ints)
     size, out_size = network.bytes[0], network.bytes[1]
     assert (step.kind, step.a, step.b, step.out, step.mask) == (native.TABLE, 0, -1, 1, (1 << 8 * size) - 1)
@@ -365,7 +369,7 @@ def test_a_table_holds_the_stored_result_of_every_stored_code(source: Image, out
 
 @pytest.mark.parametrize("kernels", LEVELS, ids=lambda kernels: kernels.name)
 def test_samples_with_gaps_are_packed_first(kernels: Any) -> None:
-    plan = plan_of(Add(image(0), 0, None, 0, Finish(False, 0, Quantizer(Q(8, 0)), True), image(1)))
+    plan = plan_of(ImageSum(image(0), 0, None, 0, Finish(False, 0, Quantizer(Q(8, 0)), True), image(1)))
     network = NativeNetwork(plan, kernels, INPUT)
     x = np.random.default_rng(0).integers(-128, 128, (7, 5, 4, 2))
     gaps = np.zeros((7, 5, 4, 4), np.int8)
@@ -393,7 +397,7 @@ def test_samples_of_every_width_enter_whole(kernels: Any, low: int) -> None:
     for width in (1, 7, 8, 15, 16, 17, 31, 33, 90, 256, 257, 300):
         for padding in (VALID, ((1, 0), (2, 1))):
             source = image(0, 3, width, 1, low, low + 127)
-            pool = Maximum(source, (1, 1), (1, 1), padding, image(1, 3, width, 1, low, low + 127))
+            pool = WindowMaximum(source, (1, 1), (1, 1), padding, image(1, 3, width, 1, low, low + 127))
             if padding != VALID:
                 pool = replace(pool, out=image(1, 4, width + 3, 1, min(low, 0), low + 127))
             network = NativeNetwork(plan_of(pool, source=source), kernels, Quantizer(Q(17, 0)))
@@ -422,7 +426,7 @@ def test_a_call_uses_the_memory_of_an_earlier_one_if_it_is_large_enough() -> Non
 
 @pytest.mark.parametrize("kernels", LEVELS, ids=lambda kernels: kernels.name)
 def test_a_run_leaves_its_memory_to_the_next(kernels: Any) -> None:
-    plan = plan_of(Add(image(0), 0, None, 0, Finish(False, 0, Quantizer(Q(8, 0)), True), image(1)))
+    plan = plan_of(ImageSum(image(0), 0, None, 0, Finish(False, 0, Quantizer(Q(8, 0)), True), image(1)))
     network = NativeNetwork(plan, kernels, INPUT)
     x = np.random.default_rng(0).integers(-128, 128, (7, 5, 4, 2)).astype(np.float32)
     for samples in (x, -x[:3].clip(-127), x):
@@ -442,7 +446,7 @@ def test_casts_that_count_are_quick_or_fit() -> None:
         (replace(saturating, finish=zeroing), None),
         (replace(saturating, finish=replace(zeroing, fits=True)), [(1, zeroing.quantizer, 60)]),
         (bare, []),
-        (Maximum(image(0), (2, 2), (2, 2), VALID, image(1, 2, 2)), []),
+        (WindowMaximum(image(0), (2, 2), (2, 2), VALID, image(1, 2, 2)), []),
     ):
         assert made(operation).casts == casts
     ending = made(conv(image(0, 1, 1), None), source=image(0, 1, 1))

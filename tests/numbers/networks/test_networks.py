@@ -30,7 +30,7 @@ from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.networks import dispatch
 from fixedpoint_nn.numbers.networks.native_network import NativeNetwork
 from fixedpoint_nn.numbers.networks.numpy_network import numpy_network
-from fixedpoint_nn.numbers.networks.planner import NoPlan, Planner, plan_of
+from fixedpoint_nn.numbers.networks.planner import NetworkPlanner, NoNetworkPlan, plan_of
 from fixedpoint_nn.numbers.traced.traced import trace
 from fixedpoint_nn.numerics.bounded_ints import CompactInts
 from fixedpoint_nn.numerics.native import library, network_self_test
@@ -65,7 +65,7 @@ def ints(format: QFormat, *shape: int, seed: int = 0) -> FixedArray:
 def same(net: Any, x: FixedArray, kernels: Kernels, input: Quantizer | None = None) -> None:
     """The plan in these kernels gives what the verbs give, in blocks of every kind."""
     expected = net(x)
-    plan = Planner(trace(net, x.shape[1:], x.format)).plan()
+    plan = NetworkPlanner(trace(net, x.shape[1:], x.format)).plan()
     compiled = NativeNetwork(plan, kernels, input or Quantizer(x.format))
     f = x.format
     kinds = [np.dtype(np.float32)]
@@ -82,7 +82,7 @@ def same(net: Any, x: FixedArray, kernels: Kernels, input: Quantizer | None = No
 
 def same_by_numpy(net: Any, x: FixedArray) -> bool:
     """Whether NumPy takes the plan; if so, it gives what the verbs give, in blocks of every kind."""
-    compiled = numpy_network(Planner(trace(net, x.shape[1:], x.format)).plan())
+    compiled = numpy_network(NetworkPlanner(trace(net, x.shape[1:], x.format)).plan())
     if compiled is None:
         return False
     expected = net(x).ints
@@ -120,7 +120,7 @@ def test_sums_that_float32_does_not_hold_are_left_to_the_verbs() -> None:
 def test_two_threads_do_not_meet_in_the_buffers() -> None:
     net, input = random_network(np.random.default_rng(1), 5, 5, lambda: (Rounding.FLOOR, Overflow.SATURATE))
     x = ints(input, 40, 7, 6, 3)
-    compiled = numpy_network(Planner(trace(net, x.shape[1:], input)).plan())
+    compiled = numpy_network(NetworkPlanner(trace(net, x.shape[1:], input)).plan())
     assert compiled is not None
     compiled.block = 1
     expected = net(x).ints
@@ -194,8 +194,8 @@ def test_random_networks_in_every_mode(rounding, overflow, seed, word, weight_wo
     net, input = random_network(rng, word, weight_word, lambda: (rounding, overflow))
     x = ints(input, 5, 7, 6, 3, seed=seed)
     try:
-        Planner(trace(net, x.shape[1:], input)).plan()
-    except NoPlan as reason:  # sums of saturating 16-bit formats at far binary points may be too wide
+        NetworkPlanner(trace(net, x.shape[1:], input)).plan()
+    except NoNetworkPlan as reason:  # sums of saturating 16-bit formats at far binary points may be too wide
         assert str(reason) in ("a shift that is too wide", "weights that are too wide")
         return
     for kernels in LEVELS:

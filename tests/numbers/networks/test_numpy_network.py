@@ -19,14 +19,14 @@ from fixedpoint_nn.numbers.networks.numpy_network import (
     numpy_network,
 )
 from fixedpoint_nn.numbers.networks.plan import (
-    Add,
-    Average,
     Convolve,
     Finish,
     Image,
-    Maximum,
+    ImageSum,
+    NetworkPlan,
     Operation,
-    Plan,
+    WindowAverage,
+    WindowMaximum,
 )
 from fixedpoint_nn.numbers.sliding_windows import windows
 from fixedpoint_nn.numerics.bounded_ints import BoundedInts
@@ -44,11 +44,11 @@ def image(
     return Image(number, height, width, channels, low, high)
 
 
-def plan_of(*operations: Operation, source: Image | None = None) -> Plan:
+def plan_of(*operations: Operation, source: Image | None = None) -> NetworkPlan:
     """The result is the last operation's: in memory, or a product's own."""
     last = operations[-1].out
     shape = (1, 1, 1) if last is None else last.shape
-    return Plan(source or image(0), operations, last, shape, Q(8, 0), -128, 127)
+    return NetworkPlan(source or image(0), operations, last, shape, Q(8, 0), -128, 127)
 
 
 def product(
@@ -72,6 +72,7 @@ def product(
 ONE, POSITIVE = image(0, 1, 1, 2, -(1 << 12), 5), image(0, 1, 1, 2, 0, 1 << 12)
 UP = image(0, 1, 1, 2, -5, 1 << 12)
 HALF, FAR = 1 << 11, replace(FITTED, shift=60)
+PIXEL, PAIR = image(1, 1, 1, 1), image(1, 1, 1, 2)
 
 
 @pytest.mark.parametrize(
@@ -84,23 +85,23 @@ HALF, FAR = 1 << 11, replace(FITTED, shift=60)
         (product(ONE, [[HALF], [HALF - 1]], bias=[1 << 12]), product(ONE, [[HALF], [HALF - 1]], bias=[-(1 << 12) - 1])),
         (product(ONE, [[1], [1]], finish=FAR), product(ONE, [[1], [1]], finish=replace(FAR, shift=61))),
         (
-            Average(image(0, 2, 4, 1, -(1 << 12), 5), (2, 4), (1, 1), VALID, 1 << 9, FITTED, image(1, 1, 1, 1)),
-            Average(image(0, 2, 4, 1, -(1 << 12), 5), (2, 4), (1, 1), VALID, -(1 << 9) - 1, FITTED, image(1, 1, 1, 1)),
+            WindowAverage(image(0, 2, 4, 1, -(1 << 12), 5), (2, 4), (1, 1), VALID, 1 << 9, FITTED, PIXEL),
+            WindowAverage(image(0, 2, 4, 1, -(1 << 12), 5), (2, 4), (1, 1), VALID, -(1 << 9) - 1, FITTED, PIXEL),
         ),
         (
-            Average(image(0, 2, 4, 1, -5, 1 << 12), (2, 4), (1, 1), VALID, -(1 << 9), FITTED, image(1, 1, 1, 1)),
-            Average(image(0, 2, 4, 1, -5, (1 << 12) + 1), (2, 4), (1, 1), VALID, 1 << 9, FITTED, image(1, 1, 1, 1)),
+            WindowAverage(image(0, 2, 4, 1, -5, 1 << 12), (2, 4), (1, 1), VALID, -(1 << 9), FITTED, PIXEL),
+            WindowAverage(image(0, 2, 4, 1, -5, (1 << 12) + 1), (2, 4), (1, 1), VALID, 1 << 9, FITTED, PIXEL),
         ),
         (
-            Add(ONE, 11, UP, 11, FITTED, image(1, 1, 1, 2)),
-            Add(ONE, 11, replace(UP, high=(1 << 12) + 1), 11, FITTED, image(1, 1, 1, 2)),
+            ImageSum(ONE, 11, UP, 11, FITTED, PAIR),
+            ImageSum(ONE, 11, replace(UP, high=(1 << 12) + 1), 11, FITTED, PAIR),
         ),
-        (Add(POSITIVE, 0, ONE, 11, FITTED, image(1, 1, 1, 2)), Add(POSITIVE, 0, ONE, 12, FITTED, image(1, 1, 1, 2))),
-        (Add(ONE, 12, None, 0, FITTED, image(1, 1, 1, 2)), Add(ONE, 13, None, 0, FITTED, image(1, 1, 1, 2))),
-        (Add(UP, 0, ONE, 11, FITTED, image(1, 1, 1, 2)), Add(UP, 12, ONE, 0, FITTED, image(1, 1, 1, 2))),
+        (ImageSum(POSITIVE, 0, ONE, 11, FITTED, PAIR), ImageSum(POSITIVE, 0, ONE, 12, FITTED, PAIR)),
+        (ImageSum(ONE, 12, None, 0, FITTED, PAIR), ImageSum(ONE, 13, None, 0, FITTED, PAIR)),
+        (ImageSum(UP, 0, ONE, 11, FITTED, PAIR), ImageSum(UP, 12, ONE, 0, FITTED, PAIR)),
         (
-            Average(image(0, 5, 4), (2, 2), (1, 1), ((0, 1), (0, 0)), 1, FITTED, image(1, 5, 3)),
-            Average(image(0, 5, 4), (2, 2), (1, 1), ((0, 0), (-1, 0)), 1, FITTED, image(1, 4, 2)),
+            WindowAverage(image(0, 5, 4), (2, 2), (1, 1), ((0, 1), (0, 0)), 1, FITTED, image(1, 5, 3)),
+            WindowAverage(image(0, 5, 4), (2, 2), (1, 1), ((0, 0), (-1, 0)), 1, FITTED, image(1, 4, 2)),
         ),
     ],
 )  # fmt: skip
@@ -128,10 +129,10 @@ def test_blocks_keep_the_largest_operand_in_the_cache() -> None:
 
 def test_the_largest_of_unrounded_sums_is_taken_where_nothing_else_reads_them() -> None:
     sums, pooled = image(1, 5, 4, 3), image(2, 2, 2, 3)
-    pool = Maximum(sums, (2, 2), (2, 2), VALID, pooled)
+    pool = WindowMaximum(sums, (2, 2), (2, 2), VALID, pooled)
     made = product(image(0), np.ones((2, 3), np.int64), out=sums)
     wrapped = Quantizer(Q(8, 0), Rounding.FLOOR, Overflow.WRAP)
-    other = Add(sums, 0, None, 0, FITTED, image(3, 5, 4, 3))
+    other = ImageSum(sums, 0, None, 0, FITTED, image(3, 5, 4, 3))
     for operations, found in (
         ((made, pool), {0: 1}),
         ((replace(made, finish=Finish()), pool), {0: 1}),
@@ -139,9 +140,9 @@ def test_the_largest_of_unrounded_sums_is_taken_where_nothing_else_reads_them() 
         ((replace(made, finish=Finish(False, 3, wrapped, True)), pool), {0: 1}),
         ((made, replace(pool, padding=((0, 0), (0, 1)))), {}),
         ((made, other, pool), {}),
-        ((made, Add(image(0), 0, None, 0, FITTED, image(3)), pool), {0: 2}),
-        ((made, Add(image(3), 0, sums, 0, FITTED, image(4)), pool), {}),
-        ((made, Average(sums, (2, 2), (2, 2), VALID, 1, FITTED, pooled)), {}),
+        ((made, ImageSum(image(0), 0, None, 0, FITTED, image(3)), pool), {0: 2}),
+        ((made, ImageSum(image(3), 0, sums, 0, FITTED, image(4)), pool), {}),
+        ((made, WindowAverage(sums, (2, 2), (2, 2), VALID, 1, FITTED, pooled)), {}),
         ((replace(made, out=None),), {}),
     ):
         assert _pools_after(plan_of(*operations)) == found
@@ -153,13 +154,13 @@ def test_the_largest_of_unrounded_sums_is_taken_where_nothing_else_reads_them() 
 def slow(o: Any, values: dict[int, np.ndarray]) -> np.ndarray:
     """An operation in int64."""
     a = values[o.a.number]
-    if isinstance(o, Add):
+    if isinstance(o, ImageSum):
         total = (a << o.a_shift) + (0 if o.b is None else values[o.b.number] << o.b_shift)
     else:
-        slid = windows(a, o.kernel, o.stride, o.padding, 1, -(1 << 40) * isinstance(o, Maximum))
-        if isinstance(o, Maximum):
+        slid = windows(a, o.kernel, o.stride, o.padding, 1, -(1 << 40) * isinstance(o, WindowMaximum))
+        if isinstance(o, WindowMaximum):
             return slid.max(axis=3)
-        if isinstance(o, Average):
+        if isinstance(o, WindowAverage):
             total = o.factor * slid.sum(axis=3)
         else:
             total = slid.reshape(*slid.shape[:3], -1) @ o.weights.to(np.dtype(np.int64))
@@ -188,29 +189,29 @@ PLANS: dict[str, tuple[Operation, ...]] = {
     "without a cast": (product(image(0), WEIGHTS, bias=BIAS, finish=Finish(), out=image(1, 5, 4, 3)),),
     "relu alone": (product(image(0), WEIGHTS, bias=BIAS, finish=Finish(True), out=image(1, 5, 4, 3)),),
     "relu": (product(image(0), TAPS, (2, 3), finish=RECTIFIED, out=image(1, 4, 2, 3)),),
-    "the largest": (Maximum(image(0), (2, 3), (2, 1), VALID, image(1, 2, 2, 2)),),
-    "one pixel's largest": (Maximum(image(0), (1, 1), (2, 2), VALID, image(1, 3, 2, 2)),),
+    "the largest": (WindowMaximum(image(0), (2, 3), (2, 1), VALID, image(1, 2, 2, 2)),),
+    "one pixel's largest": (WindowMaximum(image(0), (1, 1), (2, 2), VALID, image(1, 3, 2, 2)),),
     "the largest of sums": (
         product(image(0), TAPS, (2, 3), bias=BIAS, out=image(1, 4, 2, 3)),
-        Maximum(image(1, 4, 2, 3), (2, 2), (2, 1), VALID, image(2, 2, 1, 3)),
+        WindowMaximum(image(1, 4, 2, 3), (2, 2), (2, 1), VALID, image(2, 2, 1, 3)),
     ),
     "two layers with edges": (
         product(image(0), WEIGHTS, bias=BIAS, out=image(1, 5, 4, 3)),
         product(image(1, 5, 4, 3), RNG.integers(-9, 10, (27, 2)), (3, 3), (1, 1), ((1, 1), (1, 1)), out=image(2)),
-        Average(image(1, 5, 4, 3), (2, 2), (1, 1), ((0, 2), (2, 0)), -3, FITTED, image(3, 6, 5, 3)),
+        WindowAverage(image(1, 5, 4, 3), (2, 2), (1, 1), ((0, 2), (2, 0)), -3, FITTED, image(3, 6, 5, 3)),
     ),
     "the largest where another needs edges": (
         product(image(0), WEIGHTS, bias=BIAS, out=image(1, 5, 4, 3)),
-        Average(image(1, 5, 4, 3), (2, 2), (1, 1), ((2, 0), (1, 0)), 3, FITTED, image(2, 6, 4, 3)),
-        Maximum(image(1, 5, 4, 3), (2, 2), (2, 2), VALID, image(3, 2, 2, 3)),
+        WindowAverage(image(1, 5, 4, 3), (2, 2), (1, 1), ((2, 0), (1, 0)), 3, FITTED, image(2, 6, 4, 3)),
+        WindowMaximum(image(1, 5, 4, 3), (2, 2), (2, 2), VALID, image(3, 2, 2, 3)),
     ),
-    "an average": (Average(image(0), (2, 3), (2, 1), ((1, 0), (0, 1)), 5, FITTED, image(1, 3, 3, 2)),),
-    "the average of all": (Average(image(0), (5, 4), (1, 1), VALID, 5, RECTIFIED, image(1, 1, 1, 2)),),
-    "all and edges": (Average(image(0), (5, 4), (1, 1), ((1, 0), (0, 0)), 5, FITTED, image(1, 2, 1, 2)),),
-    "sums": (Add(image(0), 2, image(0), 0, FITTED, image(1)),),
-    "sums at one point": (Add(image(0), 1, image(0), 1, FITTED, image(1)),),
-    "sums at the result's point": (Add(image(0), 3, image(0), 3, FITTED, image(1)),),
-    "a value alone": (Add(image(0), 1, None, 0, RECTIFIED, image(1)),),
+    "an average": (WindowAverage(image(0), (2, 3), (2, 1), ((1, 0), (0, 1)), 5, FITTED, image(1, 3, 3, 2)),),
+    "the average of all": (WindowAverage(image(0), (5, 4), (1, 1), VALID, 5, RECTIFIED, image(1, 1, 1, 2)),),
+    "all and edges": (WindowAverage(image(0), (5, 4), (1, 1), ((1, 0), (0, 0)), 5, FITTED, image(1, 2, 1, 2)),),
+    "sums": (ImageSum(image(0), 2, image(0), 0, FITTED, image(1)),),
+    "sums at one point": (ImageSum(image(0), 1, image(0), 1, FITTED, image(1)),),
+    "sums at the result's point": (ImageSum(image(0), 3, image(0), 3, FITTED, image(1)),),
+    "a value alone": (ImageSum(image(0), 1, None, 0, RECTIFIED, image(1)),),
 }  # fmt: skip
 
 
@@ -246,7 +247,9 @@ def test_every_operation_gives_the_integers_of_its_formula(
 
 
 def test_the_last_product_needs_no_memory() -> None:
-    plan = Plan(image(0), (product(image(0), TAPS, (2, 3), bias=BIAS),), None, (4, 2, 3), Q(8, 0), -128, 127)
+    plan = NetworkPlan(
+        image(0), (product(image(0), TAPS, (2, 3), bias=BIAS),), None, (4, 2, 3), Q(8, 0), -128, 127
+    )
     network = numpy_network(plan)
     assert network is not None
     x = np.random.default_rng(1).integers(-8, 8, (5, 5, 4, 2))

@@ -12,8 +12,16 @@ import pytest
 from fixedpoint_nn import FixedArray, Overflow, Q, Quantizer, Rounding, Table
 from fixedpoint_nn.numbers.networks.native_network import native_network
 from fixedpoint_nn.numbers.networks.numpy_network import numpy_network
-from fixedpoint_nn.numbers.networks.plan import Add, Average, Convolve, Image, Lookup, Maximum, Plan
-from fixedpoint_nn.numbers.networks.planner import NoPlan, Planner, _outcome, plan_of
+from fixedpoint_nn.numbers.networks.plan import (
+    Convolve,
+    Image,
+    ImageLookup,
+    ImageSum,
+    NetworkPlan,
+    WindowAverage,
+    WindowMaximum,
+)
+from fixedpoint_nn.numbers.networks.planner import NetworkPlanner, NoNetworkPlan, _outcome, plan_of
 from fixedpoint_nn.numbers.sliding_windows import windows
 from fixedpoint_nn.numbers.traced.program import Program
 from fixedpoint_nn.numbers.traced.traced import Traced, trace
@@ -181,11 +189,11 @@ NOT_PLANNED: dict[str, tuple[Net, str]] = {
 }  # fmt: skip
 
 
-def planned(net: Net, format: QFormat = Q(2, 3), shape: tuple[int, ...] = SHAPE) -> Plan:
-    return Planner(trace(net, shape, format)).plan()
+def planned(net: Net, format: QFormat = Q(2, 3), shape: tuple[int, ...] = SHAPE) -> NetworkPlan:
+    return NetworkPlanner(trace(net, shape, format)).plan()
 
 
-def slow(plan: Plan, x: np.ndarray) -> np.ndarray:
+def slow(plan: NetworkPlan, x: np.ndarray) -> np.ndarray:
     """What the plan says, operation by operation in int64; every value must be within its image's ends."""
     values: dict[int, np.ndarray] = {}
 
@@ -206,7 +214,7 @@ def slow(plan: Plan, x: np.ndarray) -> np.ndarray:
 
     def windowed(o: Any) -> np.ndarray:
         return windows(
-            values[o.a.number], o.kernel, o.stride, o.padding, 1, -(1 << 40) * isinstance(o, Maximum)
+            values[o.a.number], o.kernel, o.stride, o.padding, 1, -(1 << 40) * isinstance(o, WindowMaximum)
         )
 
     result = keep(plan.input, x.reshape(len(x), *plan.input.shape))
@@ -218,16 +226,16 @@ def slow(plan: Plan, x: np.ndarray) -> np.ndarray:
                 made = finished(
                     slid.reshape(*slid.shape[:3], -1) @ o.weights.to(np.dtype(np.int64)) + bias, o.finish
                 )
-            case Average():
+            case WindowAverage():
                 made = finished(o.factor * windowed(o).sum(axis=3), o.finish)
-            case Maximum():
+            case WindowMaximum():
                 made = windowed(o).max(axis=3)
                 if o.padding != VALID:
                     assert o.a.low >= 0, "what is beyond the edge never wins"
-            case Add(a, a_shift, b, b_shift, finish):
+            case ImageSum(a, a_shift, b, b_shift, finish):
                 total = values[a.number] << a_shift
                 made = finished(total if b is None else total + (values[b.number] << b_shift), finish)
-            case Lookup(a, table):
+            case ImageLookup(a, table):
                 made = np.asarray(table.ints)[values[a.number] & ((1 << table.input_format.bits) - 1)]
         result = made if o.out is None else keep(o.out, made)
     result = result if plan.result is None else values[plan.result.number]
@@ -259,7 +267,7 @@ def test_every_plan_gives_the_integers_verb_by_verb(name: str, format: QFormat) 
 @pytest.mark.parametrize("name", NOT_PLANNED)
 def test_what_no_plan_holds_has_a_reason(name: str) -> None:
     net, reason = NOT_PLANNED[name]
-    with pytest.raises(NoPlan) as caught:
+    with pytest.raises(NoNetworkPlan) as caught:
         planned(net)
     assert str(caught.value) == reason
     assert plan_of(trace(net, SHAPE, Q(2, 3))) is None
@@ -376,18 +384,18 @@ def test_integers_in_memory_are_of_16_bits_with_a_sign_or_without() -> None:
         (lambda x: both(x, UQ(16, 0), UQ(1, 0)), UQ(16, 0)),  # 0 to 65536
         (lambda x: both(x, Q(16, 0), Q(1, 0)), Q(16, 0)),  # -32769 to 32767
     ):
-        with pytest.raises(NoPlan, match=r"^integers of more than 16 bits in memory$"):
+        with pytest.raises(NoNetworkPlan, match=r"^integers of more than 16 bits in memory$"):
             planned(net, format, (2,))
     kept = planned(lambda x: both(x, UQ(15, 0), Q(1, 0)), Q(16, 0), (2,))  # to 32767
     assert (kept.low, kept.high) == (-1, 32767)
 
 
 def test_results_are_of_24_bits() -> None:
-    def product(over: int) -> Plan:
+    def product(over: int) -> NetworkPlan:
         return planned(lambda x: x @ weight(1 << 16, over), Q(9, 0), (2,))
 
     assert (product(0).low, product(0).high) == (-(1 << 24), 1 << 24)
-    with pytest.raises(NoPlan, match=r"^a result that float32 does not hold$"):
+    with pytest.raises(NoNetworkPlan, match=r"^a result that float32 does not hold$"):
         product(1)
 
 
@@ -395,7 +403,7 @@ def test_what_is_too_wide_is_not_planned() -> None:
     def reason(net: Net, format: QFormat = BYTE) -> str:
         try:
             planned(net, format, (2,))
-        except NoPlan as caught:
+        except NoNetworkPlan as caught:
             return str(caught)
         return ""
 
@@ -458,8 +466,8 @@ def test_what_fits_and_its_ends(
 
 def test_networks_of_other_inputs_and_results_are_not_planned() -> None:
     def reason(program: Program) -> str:
-        with pytest.raises(NoPlan) as caught:
-            Planner(program).plan()
+        with pytest.raises(NoNetworkPlan) as caught:
+            NetworkPlanner(program).plan()
         return str(caught.value)
 
     program = Program()

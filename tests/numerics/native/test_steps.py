@@ -13,7 +13,7 @@ from fixedpoint_nn.numerics.bounded_ints import FLOAT64_EXACT
 from fixedpoint_nn.numerics.conversion import convert
 from fixedpoint_nn.numerics.native import network as native
 from fixedpoint_nn.numerics.native.library import SUM_LIMIT, Epilogue, Kernels, available
-from fixedpoint_nn.numerics.native.network import LINE, Step, aligned_empty, biases, packed_weights
+from fixedpoint_nn.numerics.native.network import LINE, StepStruct, aligned_empty, biases, packed_weights
 from fixedpoint_nn.numerics.native.steps import (
     NotCompiled,
     bytes_for,
@@ -71,8 +71,8 @@ def test_bytes_lose_their_sign_and_words_get_one() -> None:
     ]
 
 
-def finished(bound: int, shift: int, format: QFormat | None) -> Step:
-    step = Step()
+def finished(bound: int, shift: int, format: QFormat | None) -> StepStruct:
+    step = StepStruct()
     fill_finish(step, Epilogue(False, shift, None if format is None else Quantizer(format)), bound)
     return step
 
@@ -102,7 +102,7 @@ def test_what_is_too_wide_is_not_compiled(
     assert str(caught.value) == reason
 
 
-def quick(step: Step, added: int, sums: np.ndarray) -> np.ndarray:
+def quick(step: StepStruct, added: int, sums: np.ndarray) -> np.ndarray:
     """The quick end of sums, as `Quick` of network.h describes it."""
     sums = sums + added
     whole = sums >> step.quick.shift
@@ -121,7 +121,7 @@ def test_a_quick_end_gives_what_relu_and_cast_give(
 ) -> None:
     sums = np.arange(-400, 401)
     for format, fits in ((Q(4, 0), False), (QFormat(5, 0, False), False), (Q(12, 0), True)):
-        step, epilogue = Step(), Epilogue(relu, shift, Quantizer(format, rounding, overflow), fits)
+        step, epilogue = StepStruct(), Epilogue(relu, shift, Quantizer(format, rounding, overflow), fits)
         fill_finish(step, epilogue, 400)
         added = quickened(step, epilogue, 400, zero)
         is_quick = (rounding in QUICK or shift == 0) and (fits or overflow in CLIPPED)
@@ -138,7 +138,7 @@ def test_a_quick_end_gives_what_relu_and_cast_give(
 def test_a_sum_without_a_cast_is_clipped_by_relu_alone() -> None:
     sums = np.arange(-9, 10)
     for relu in (False, True):
-        step, epilogue = Step(), Epilogue(relu)
+        step, epilogue = StepStruct(), Epilogue(relu)
         fill_finish(step, epilogue, 9)
         assert quickened(step, epilogue, 9, 5) == 5
         assert np.array_equal(quick(step, 5, sums), (np.maximum(sums, 0) if relu else sums) + 5)
@@ -148,7 +148,7 @@ def test_a_sum_without_a_cast_is_clipped_by_relu_alone() -> None:
 def test_a_quick_sum_has_room_for_what_is_added_to_it(over: bool) -> None:
     epilogue = Epilogue(False, 4, Quantizer(Q(8, 0), Rounding.HALF_UP, Overflow.SATURATE))
     for zero, added in ((0, 8), (128, 8 + (128 << 4)), (-32768, 8 - (32768 << 4))):
-        step = Step()
+        step = StepStruct()
         bound = SUM_LIMIT - abs(added) - 1 + over
         fill_finish(step, epilogue, bound)
         assert quickened(step, epilogue, bound, zero) == (0 if over else added)
@@ -156,19 +156,19 @@ def test_a_quick_sum_has_room_for_what_is_added_to_it(over: bool) -> None:
 
 def test_sums_of_stored_values_take_their_zeros_back() -> None:
     epilogue = Epilogue(False, 2, Quantizer(Q(8, 0), Rounding.HALF_UP, Overflow.SATURATE))
-    step = Step()
+    step = StepStruct()
     fill_sum(step, epilogue, 100, 256, 128)
     assert step.quick.start == 2 + (128 << 2) - 256
     for zeros in (256, -256):
         for bound, wide in ((SUM_LIMIT - 256, False), (SUM_LIMIT - 255, True), (SUM_LIMIT + 1, True)):
-            step = Step()
+            step = StepStruct()
             fill_sum(step, epilogue, bound, zeros, 0)
             assert bool(step.in_int64) is wide
             assert step.quick.start == (0 if wide else -zeros)
 
 
-def filled(kernels: Kernels, size: int, bound: int, shift: int, taps: int = 4, weight: int = 1) -> Step:
-    step, matrix = Step(), np.full((taps, 3), weight)
+def filled(kernels: Kernels, size: int, bound: int, shift: int, taps: int = 4, weight: int = 1) -> StepStruct:
+    step, matrix = StepStruct(), np.full((taps, 3), weight)
     epilogue = Epilogue(False, shift, Quantizer(Q(8, 0), Rounding.FLOOR, Overflow.SATURATE))
     fill_product(step, kernels, matrix, size, [(0, taps)], np.zeros(3, np.int64), epilogue, bound)
     return step
