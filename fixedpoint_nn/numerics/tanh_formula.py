@@ -21,7 +21,7 @@ from fixedpoint_nn.numerics.table import Table
 
 SLACK = 2.0**-20  # eight units in the last place, twice
 MOST_ADDRESS_BITS = 12  # more codes than that hardly ever all keep their distance from a tie
-_NUDGES = (0, 1, -1, 2, -2, 3, -3, 4, -4)  # of `added`, in slacks, where a value is too near to a tie
+_NUDGES = 9  # of `added`, slack by slack to either side, where a value is too near to a tie
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ def tanh_formula(table: Table) -> TanhFormula | None:
     entries = table.ints
     codes = np.arange(len(entries), dtype=np.float32)
     codes[codes > source.int_max] -= len(entries)  # the order of addresses
-    for nudge in _NUDGES:
-        added = centre + nudge * SLACK * (outer + centre)
+    for number in range(_NUDGES):
+        added = centre + (-1) ** number * ((number + 1) // 2) * SLACK * (outer + centre)
         constants = (inner, outer, added, entries.min(), entries.max())
         formula = TanhFormula(*(np.array(constant, np.float32) for constant in constants))
         if formula.gives(entries, codes):

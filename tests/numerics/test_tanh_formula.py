@@ -110,6 +110,12 @@ def test_other_functions_and_tables_of_many_codes_or_long_entries_have_none(
 
 def test_twelve_bits_of_address_are_few_enough() -> None:
     assert tanh_formula(Table("tanh", Q(4, 8), Quantizer(Q(1, 4)))) is not None
+    assert tanh_formula(Table("tanh", Q(4, 9), Quantizer(Q(1, 4)))) is None
+    longer = tanh_formula(Table("tanh", Q(4, 8), Quantizer(Q(1, 4))))
+    assert longer is not None
+    finer = Table("tanh", Q(4, 9), Quantizer(Q(1, 4)))  # it would have the same one, at half the step
+    codes = codes_of(finer.input_format)
+    assert np.array_equal(by_hand(replace(longer, inner=longer.inner / 2), codes), finer.lookup(codes))
 
 
 @pytest.mark.parametrize("table", WITH_FORMULA, ids=str)
