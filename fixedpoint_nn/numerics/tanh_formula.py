@@ -21,7 +21,6 @@ from fixedpoint_nn.numerics.table import Table
 
 SLACK = 2.0**-20  # eight units in the last place, twice
 MOST_ADDRESS_BITS = 12  # more codes than that hardly ever all keep their distance from a tie
-_NUDGES = 9  # of `added`, slack by slack to either side, where a value is too near to a tie
 
 
 @dataclass(frozen=True)
@@ -60,10 +59,6 @@ def tanh_formula(table: Table) -> TanhFormula | None:
     entries = table.ints
     codes = np.arange(len(entries), dtype=np.float32)
     codes[codes > source.int_max] -= len(entries)  # the order of addresses
-    for number in range(_NUDGES):
-        added = centre + (-1) ** number * ((number + 1) // 2) * SLACK * (outer + centre)
-        constants = (inner, outer, added, entries.min(), entries.max())
-        formula = TanhFormula(*(np.array(constant, np.float32) for constant in constants))
-        if formula.gives(entries, codes):
-            return formula
-    return None
+    constants = (inner, outer, centre, entries.min(), entries.max())
+    formula = TanhFormula(*(np.array(constant, np.float32) for constant in constants))
+    return formula if formula.gives(entries, codes) else None
