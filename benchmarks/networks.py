@@ -79,7 +79,7 @@ def _network(name: str, rounds: int, clock: str) -> Iterator[Comparison]:
             if compiled:
                 engines.append(Engine(_label(word), work, amount))
             if word in IN_NUMPY or not compiled:
-                engines.append(Engine(_label(word, ALONE), _in_numpy(work), amount))
+                engines.append(Engine(_label(word, ALONE), in_numpy(work), amount))
         engines += ceilings(name, net, x, amount, _repeated)
         yield compare(
             f"{name}, batch {batch}",
@@ -105,7 +105,7 @@ def _label(word: int, where: str = "") -> str:
     return f"{word} bits, {where}" if where else f"{word} bits"
 
 
-def _in_numpy(work: Callable[[], None]) -> Callable[[], None]:
+def in_numpy(work: Callable[[], None]) -> Callable[[], None]:
     """The same work without the compiled kernels."""
 
     def run() -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import peaks
+from benchmarks import peaks, sweep
 from benchmarks.networks import FLOAT
 from benchmarks.results import RESULTS, read
 
@@ -33,6 +33,25 @@ PARTS = {
     "peaks": "The processor's limits",
 }
 
+NOTES = {
+    "networks": """What keeps NumPy alone from more: its matrix products are the same calls of BLAS as the float
+network's, and rounding, saturation and tables come on top of them. At batch 1 every operation is a call that takes at
+least half a microsecond whatever it computes, and a step of an LSTM of integers has twice as many of them as one of
+floats.
+""",
+    "sweep": """What bounds a sweep is measured beside it. In NumPy alone nothing can be faster than its bare matrix
+products: words of 12 bits and more have sums of more than 24 bits, so they need float64, which takes twice the time.
+With the compiled kernels the passes on rounded images are what cannot be saved; the rest is the float network's own
+pass, the digest of all images, the calibration, and for each word the rounding of all images, the packing of the
+weights, the choice of formats and the pass for the signal-to-noise ratios. Loops over time are counted verb by verb in
+a sweep, so the compiled kernels do not help there.
+""",
+    "training": """About half of a step of a convolutional network is matrix products. The rest is movement: windows
+are copied for BLAS three times (forward, for the weights' and for the images' gradient), and every result is a new
+array in memory.
+""",
+}
+
 
 def page(results: dict[str, Any]) -> str:
     """The page in Markdown."""
@@ -53,6 +72,8 @@ def _part(name: str, part: dict[str, Any]) -> Iterator[str]:
         f"`python -m benchmarks {name} --clock {part['clock']}` on {date.day} {date:%B %Y}: {part['processor']}, "
         f"{part['cores']} cores, {part['system']}; {versions}; {clock}.\n"
     )
+    if name in NOTES:
+        yield NOTES[name]
     for comparison in part["comparisons"]:
         yield f"**{comparison['title']}**\n"
         yield f"| engine | {comparison['unit']} per second | times {comparison['baseline']} |"
@@ -60,7 +81,19 @@ def _part(name: str, part: dict[str, Any]) -> Iterator[str]:
         for engine, figures in comparison["engines"].items():
             yield f"| {engine} | {_rate(figures['rate'])} | {figures['ratio']:.3g} |"
         yield ""
+        if name == "sweep":
+            yield from _passes(comparison["engines"])
         yield from _targets(comparison["targets"])
+
+
+def _passes(engines: dict[str, Any]) -> Iterator[str]:
+    """The time of each row for all words, in passes of the float network."""
+    times = [
+        f"{name}: {len(sweep.WORDS) / figures['ratio']:.3g}"
+        for name, figures in engines.items()
+        if name in (sweep.SWEEP, sweep.SWEEP_ALONE, sweep.PRODUCTS, sweep.KERNELS_ALONE)
+    ]
+    yield f"In float32 passes over all images: {'; '.join(times)}.\n"
 
 
 def _rate(rate: float) -> str:

@@ -7,12 +7,15 @@ import numpy as np
 
 from benchmarks.timing import Comparison, Engine, Target, compare
 from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.qformat import Q
 from fixedpoint_nn.numerics.quantizer import Quantizer
 
 TITLE = "quantising 1,000,000 float64 values"
 COUNT = 1_000_000
-TARGETS = (Target("fixedpoint_nn", "apytypes", 15),)
+LEAST = 15
+# Each with the results in its own form, and both with them in int64.
+TARGETS = tuple(Target(f"fixedpoint_nn{form}", f"apytypes{form}", LEAST) for form in ("", ", to int64"))
 
 
 def run(rounds: int, clock: str) -> list[Comparison]:
@@ -37,10 +40,12 @@ def run(rounds: int, clock: str) -> list[Comparison]:
             wide = APyFixedArray.from_float(x, int_bits=16, frac_bits=40)
             return wide.cast(6, 10, QuantizationMode.RND_CONV, OverflowMode.SAT)
 
-        assert np.array_equal(with_apytypes().to_bits(numpy=True).view(np.int16), quantizer.from_floats(x)), (
-            "apytypes gives other integers"
-        )
+        def to_int64() -> Ints:
+            return with_apytypes().to_bits(numpy=True).view(np.int16).astype(np.int64)
+
+        assert np.array_equal(to_int64(), quantizer.from_floats(x)), "apytypes gives other integers"
         engines.append(Engine("apytypes", with_apytypes, COUNT))
+        engines.append(Engine("apytypes, to int64", to_int64, COUNT))
         engines.append(
             # Its own rounding, ties away from zero, and no saturation: another conversion.
             Engine("apytypes, from_float alone", lambda: APyFixedArray.from_float(x, 6, 10), COUNT)

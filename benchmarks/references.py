@@ -36,15 +36,15 @@ class Reference:
         blocks = [self.call(x[start : start + self.block]) for start in range(0, len(x), self.block)]
         return np.concatenate(blocks) if len(blocks) > 1 else blocks[0]
 
-    def bare_products(self, samples: int) -> Callable[[], None]:
+    def bare_products(self, samples: int, dtype: type[np.floating[Any]] = np.float32) -> Callable[[], None]:
         """The same matrix products on random numbers, and nothing else."""
         rng = np.random.default_rng(0)
         whole, rest = divmod(samples, self.block)
         work = []
         for size, count in ((self.block, whole), (rest, 1)):
             for rows, taps, columns, times in self.products(size) if size and count else ():
-                a, b = (rng.standard_normal(s).astype(np.float32) for s in ((rows, taps), (taps, columns)))
-                work.append((a, b, np.empty((rows, columns), np.float32), times * count))
+                a, b = (rng.standard_normal(s).astype(dtype) for s in ((rows, taps), (taps, columns)))
+                work.append((a, b, np.empty((rows, columns), dtype), times * count))
 
         def run() -> None:
             for a, b, out, times in work:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy._core import umath
 from numpy.ma import MaskedArray
 from numpy.typing import NDArray
 
@@ -27,3 +28,7 @@ def refuse_masked(x: object) -> None:
             f"{count} of {x.size} elements of a masked array are masked, and a mask would be ignored; "
             "fill them first, by .filled(value)"
         )
+
+
+# np.clip(x, low, high, out=out) without its wrapper in Python, which takes longer than the clipping of a few thousands.
+clip: np.ufunc = umath.clip  # type: ignore[attr-defined]

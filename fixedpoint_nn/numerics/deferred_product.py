@@ -132,7 +132,7 @@ class DeferredProduct(BoundedInts):
             self.waiting
             and not self._plan.relu
             and bound <= (FLOAT32_EXACT if compiled is None else compiled.most)
-            and (other.bound <= FLOAT32_EXACT or (by_column and compiled is not None and bool(compiled.wide)))
+            and (other.bound <= FLOAT32_EXACT or (by_column and compiled is not None and compiled.is_wide))
             and (by_column or other.shape == self._shape)
         )
 
@@ -181,7 +181,7 @@ class DeferredProduct(BoundedInts):
 
     def _in_float32(self, shift: int = 0, quantizer: Quantizer | None = None, fits: bool = True) -> Array:
         plan, outputs = self._plan, self._shape[-1]
-        if quantizer is None and plan.compiled is not None and not plan.compiled.wide:
+        if quantizer is None and plan.compiled is not None and not plan.compiled.is_wide:
             return self._by_kernels(Epilogue(plan.relu))
         result = np.empty((plan.rows.count, outputs), np.float32)
         weights = _scaled(plan.weights, shift)

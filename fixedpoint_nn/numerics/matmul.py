@@ -33,6 +33,8 @@ from fixedpoint_nn.numerics.matmul_blocked import blocked_product
 from fixedpoint_nn.numerics.matmul_packed import packed_product
 from fixedpoint_nn.numerics.native.operands import operands
 
+_FEWEST_ROWS = 64  # for fewer, to plan blocks of terms takes longer than the product in float64
+
 
 def deferred_product(
     a: BoundedInts, b: BoundedInts, shape: tuple[int, ...], rows: RowSource | None = None
@@ -78,7 +80,7 @@ def product(a: BoundedInts, b: BoundedInts) -> BoundedInts:
         return BoundedInts(np.asarray(grouped_matmul(a.to(FLOAT32), b.to_cached(FLOAT32))), bound)
     if bound > FLOAT64_EXACT:
         return BoundedInts(split_product(a, b), bound)
-    blocked = blocked_product(a, b)
+    blocked = blocked_product(a, b) if len(a.array) >= _FEWEST_ROWS else None
     if blocked is not None:
         return BoundedInts(blocked, bound)
     return BoundedInts(np.asarray(grouped_matmul(a.to(FLOAT64), b.to_cached(FLOAT64))), bound)

@@ -82,7 +82,7 @@ def test_the_columns_own_norm_proves_more_than_the_formats() -> None:
 
 
 def one_long_sum(terms: int, a_value: int, b_value: int) -> tuple[np.ndarray, np.ndarray]:
-    return np.full((3, terms), a_value), np.full((terms, 2), b_value)
+    return np.full((64, terms), a_value), np.full((terms, 2), b_value)
 
 
 @pytest.mark.parametrize("terms", [64, 100, 784])
@@ -102,6 +102,15 @@ def test_a_long_sum_is_cut_into_blocks_that_float32_holds(terms: int) -> None:
         longer = b[start : end + 1]
         if end < terms:  # and as long as the shared plan, for 1024, allows
             assert 1024 * held(longer).columns.norm > 1 << 24
+
+
+def test_few_rows_are_multiplied_in_float64_without_a_plan_of_blocks() -> None:
+    a, b = one_long_sum(784, 1023, 411)
+    for rows, planned in ((63, False), (64, True)):
+        w = held(b)
+        result = product(held(a[:rows]), w)
+        assert [[int(n) for n in row] for row in result.array] == slow(a[:rows], b)
+        assert bool(w.columns.block_ends) is planned
 
 
 def test_a_block_past_its_end_would_be_wrong() -> None:
@@ -124,7 +133,7 @@ def test_too_many_blocks_leave_it_to_float64() -> None:
 def test_numbers_that_are_never_negative_are_taken_from_the_middle_of_their_range(largest: int) -> None:
     """Half the magnitude, half the blocks; both ends of the range, and odd summands."""
     rng = np.random.default_rng(2)
-    a = np.where(rng.random((5, 784)) < 0.5, 0, largest)
+    a = np.where(rng.random((64, 784)) < 0.5, 0, largest)
     a[0], a[1] = largest, 0
     b = rng.choice([-411, 411], (784, 6))
     x, w = held(a), held(b)

@@ -35,7 +35,7 @@ MOST_SAMPLES = 256  # in a block
 
 
 class NativeNetwork:
-    """The operations of a plan for network.h; memory is allocated per call, for thread safety."""
+    """The operations of a plan for network.h; every call has its own memory, for thread safety."""
 
     def __init__(self, plan: NetworkPlan, kernels: Kernels, input: Quantizer) -> None:
         self.plan, self.kernels = plan, kernels
@@ -59,6 +59,7 @@ class NativeNetwork:
         self.block = max(1, min(MOST_SAMPLES, ARENA_BYTES // max(self.sample_bytes, 1)))
         self.programs: dict[Any, ctypes.Array[native.StepStruct]] = {}
         self.input = input
+        self._free: list[Array] = []  # memory of earlier calls that no call uses now
 
     def _program(self, kind: Any) -> ctypes.Array[native.StepStruct]:
         """The steps for samples that are floats (`kind` None) or integers of dtype `kind`."""
@@ -95,7 +96,7 @@ class NativeNetwork:
         """
         batch = len(x)
         block = min(self.block, batch)
-        arena = np.empty(self.sample_bytes * block + native.SLACK, np.uint8)
+        arena = self._arena(block)
         out = np.empty((batch, *self.plan.shape), np.float32)
         steps = self._program(None if floats else x.dtype)
         outside = np.zeros(len(steps), np.int64)
@@ -106,11 +107,21 @@ class NativeNetwork:
         if not x.flags.c_contiguous:
             x = np.ascontiguousarray(x)
         done = self.kernels.network(steps, self.described, x, batch, block, arena, out)
+        self._free.append(arena)
         if done and totals is not None:
             casts = [(0, self.input, prod(self.plan.input.shape))] if floats else []
             for place, quantizer, values in casts + (self.casts or []):
                 totals.record_total(quantizer, batch * values, int(outside[place]))
         return out if done else None
+
+    def _arena(self, samples: int) -> Array:
+        """Memory for a block of samples: that of an earlier call, because the system clears new memory first."""
+        size = self.sample_bytes * samples + native.SLACK
+        try:
+            free = self._free.pop()
+        except IndexError:  # the first call, or one at the same time
+            return np.empty(size, np.uint8)
+        return free if len(free) >= size else np.empty(size, np.uint8)
 
     # ---- tensors -------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -27,12 +28,12 @@ from fixedpoint_nn.numbers.networks.plan import (
     WindowMaximum,
 )
 from fixedpoint_nn.numbers.sliding_windows import Padding, Pair, output_size
-from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.arrays import Array, clip
 from fixedpoint_nn.numerics.bounded_ints import FLOAT32, FLOAT32_EXACT
 from fixedpoint_nn.numerics.overflow import Overflow, fit, limits
 from fixedpoint_nn.numerics.rounding import Rounding, round_floats
 
-BLOCK_BYTES = 3 << 19  # of the largest operand of a product: most of a core's second-level cache
+BLOCK_BYTES = 7 << 18  # of the largest operand of a product: most of a second-level cache of 2 MB
 MOST_SAMPLES = 512
 _SCALES = 60  # powers of two by which floats are scaled: well within their exponents
 _CLIPS = (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
@@ -181,10 +182,10 @@ class NumpyNetwork:
             rows = source.inside.reshape(-1, taps)
         else:
             windows, buffer, rows = source.windows(o, size, spaces[0])
-            yield lambda: np.copyto(buffer, windows)
+            yield partial(np.copyto, buffer, windows)
         flat = target.flags.c_contiguous and pool is None
         sums = target.reshape(-1, columns) if flat else _shaped(spaces[1], (len(rows), columns))
-        yield lambda: np.matmul(rows, weights, out=sums)
+        yield partial(np.matmul, rows, weights, out=sums)
         z = sums
         if pool is not None:
             images = sums.reshape(count, *size, columns)
@@ -195,7 +196,7 @@ class NumpyNetwork:
         wide = z if bias is None else z.reshape(count, -1)
         if bias is not None:
             row = np.tile(bias, wide.shape[1] // columns)
-            yield lambda: np.add(wide, row, out=wide)
+            yield partial(np.add, wide, row, out=wide)
         if flat:
             yield from _finish(o.finish, wide, wide)
         else:
@@ -268,11 +269,11 @@ def _largest(images: Array, o: Any, out: Array) -> Iterator[_Call]:
 
 def _combined(combine: np.ufunc, taps: list[Array], out: Array) -> Iterator[_Call]:
     if len(taps) == 1:
-        yield lambda: np.copyto(out, taps[0])
+        yield partial(np.copyto, out, taps[0])
         return
-    yield lambda: combine(taps[0], taps[1], out=out)
+    yield partial(combine, taps[0], taps[1], out=out)
     for tap in taps[2:]:
-        yield lambda tap=tap: combine(out, tap, out=out)  # type: ignore[misc]
+        yield partial(combine, out, tap, out=out)
 
 
 def _over_windows(
@@ -285,12 +286,11 @@ def _over_windows(
         return
     if o.kernel == (o.a.height, o.a.width) and not any(map(any, o.padding)):
         sums = _shaped(space, (len(images), 1, 1, o.a.channels))
-        yield lambda: np.sum(source.inside, axis=(1, 2), keepdims=True, out=sums)
+        yield partial(np.sum, source.inside, axis=(1, 2), keepdims=True, out=sums)
     else:
         sums = _shaped(space, target.shape)
         yield from _combined(np.add, list(_taps(images, o)), sums)
-    factor = np.float32(o.factor * 2.0**-o.finish.shift)
-    yield lambda: np.multiply(sums, factor, out=sums)
+    yield partial(np.multiply, sums, _scalar(o.factor * 2.0**-o.finish.shift), out=sums)
     yield from _finish(o.finish, sums, target)
 
 
@@ -298,42 +298,51 @@ def _add(
     a: Array, a_shift: int, b: Array | None, b_shift: int, finish: Finish, target: Array, space: Array
 ) -> Iterator[_Call]:
     """The calls of an addition, with the operands' and the rounding's powers of two combined."""
-    first, second = (np.float32(2.0 ** (shift - finish.shift)) for shift in (a_shift, b_shift))
+    first, second = (2.0 ** (shift - finish.shift) for shift in (a_shift, b_shift))
     sums = _shaped(space, target.shape)
     if b is None:
-        yield lambda: np.multiply(a, first, out=sums)
+        yield partial(np.multiply, a, _scalar(first), out=sums)
     else:
         if first == second:
-            yield lambda: np.add(a, b, out=sums)
+            yield partial(np.add, a, b, out=sums)
         else:
-            yield lambda: np.multiply(b, second / first, out=sums)
-            yield lambda: np.add(sums, a, out=sums)
+            yield partial(np.multiply, b, _scalar(second / first), out=sums)
+            yield partial(np.add, sums, a, out=sums)
         if first != 1:
-            yield lambda: np.multiply(sums, first, out=sums)
+            yield partial(np.multiply, sums, _scalar(first), out=sums)
     yield from _finish(finish, sums, target)
 
 
 def _finish(finish: Finish, z: Array, out: Array) -> Iterator[_Call]:
-    """The calls for ReLU, rounding and overflow of scaled sums into `out`; ReLU can be last, in the clip."""
+    """The calls for ReLU, rounding and overflow of scaled sums into `out`.
+
+    Every rounding is monotonic and leaves 0 as it is, so ReLU can follow it, or be part of the clip.
+    """
     q = finish.quantizer
     clips = q is not None and not finish.fits and q.overflow in _CLIPS
-    if finish.relu and not clips:
-        yield lambda: np.maximum(z, 0, out=z)
+    last = z if clips or finish.relu or not finish.fits else out  # where the rounding's results go
+    if finish.relu and not finish.fits and not clips:
+        yield partial(np.maximum, z, _scalar(0), out=z)
     if q is not None and finish.shift > 0:
-        if q.rounding is Rounding.HALF_EVEN:
-            yield lambda: np.rint(z, out=z)
-        else:
-            yield lambda: round_floats(z, q.rounding, z)
+        half_even = q.rounding is Rounding.HALF_EVEN
+        yield partial(np.rint, z, out=last) if half_even else partial(round_floats, z, q.rounding, last)
+        z = last
     if clips:
         assert q is not None
         low, high = limits(q.format, q.overflow)
-        ends = np.float32(max(low, 0) if finish.relu else low), np.float32(high)
-        yield lambda: np.clip(z, *ends, out=out)
+        yield partial(clip, z, _scalar(max(low, 0) if finish.relu else low), _scalar(high), out=out)
         return
     if q is not None and not finish.fits:
-        yield lambda: np.copyto(z, fit(z, q.format, q.overflow, z))
-    if z is not out:
-        yield lambda: np.copyto(out, z)
+        yield lambda: np.copyto(out, fit(z, q.format, q.overflow, z))
+    elif finish.relu:
+        yield partial(np.maximum, z, _scalar(0), out=out)
+    elif z is not out:
+        yield partial(np.copyto, out, z)
+
+
+def _scalar(value: float) -> Array:
+    """A float32 without axes, which a call of NumPy does not have to convert."""
+    return np.array(value, FLOAT32)
 
 
 def _looked_up(codes: Array, table: Any, out: Array) -> _Call:

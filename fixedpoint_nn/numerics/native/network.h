@@ -45,6 +45,7 @@ typedef struct {
 } Segment;
 
 enum { BYTES, WORDS, WIDE };
+#define WIDE_VECTORS 2  // in a block of columns of wide sums, whose weights then fit the first-level cache
 enum { ENTER_INTS, ENTER_STORED, ENTER_FLOATS, CONVOLVE, MAXIMUM, AVERAGE, ADD, TABLE, LEAVE };
 
 typedef struct {

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,9 @@ from fixedpoint_nn.numerics.native.library import Epilogue, Kernels, modes_of
 ENTER_INTS, ENTER_STORED, ENTER_FLOATS, CONVOLVE, MAXIMUM, AVERAGE, ADD, TABLE, LEAVE = range(9)
 BYTES, WORDS, WIDE = range(3)  # kinds of operands of a product; wide ones have sums of more than 32 bits
 GROUP = {BYTES: 4, WORDS: 2, WIDE: 2}  # taps in four bytes
+WIDE_VECTORS = 2  # at most, in a block of columns of wide sums
 MOST_OF_SEGMENT = 65534  # limit of a segment's magnitudes: 65535 + 32768 * 65534 == 2**31 - 1
+SHORT_SEGMENT = 32  # groups, of which most segments have fewer
 LINE = 64  # bytes of a cache line
 SLACK = 64  # bytes after the last tensor, for loads beyond the end
 
@@ -99,21 +102,27 @@ def packed_weights(
 
     None if the sum of two 16-bit by 16-bit products exceeds a segment's limit.
     """
-    group, block = GROUP[words], kernels.network_columns
-    parts, segments, firsts = [], [], [0]
-    by_run, taken = [], 0
+    group, block, lanes = GROUP[words], block_columns(kernels, words), kernels.network_lanes
+    columns, dtype = matrix.shape[1], np.dtype(np.int8 if words == BYTES else np.int16)
+    by_run, taken, total = [], 0, 0
     for offset, taps in runs:
-        run = matrix[taken : taken + taps]
         groups = -(-taps // group)
-        by_run.append((offset, np.pad(run, ((0, groups * group - taps), (0, 0)))))
-        taken += taps
-    for start in range(0, matrix.shape[1], block):
+        run = np.zeros((groups * group, -(-columns // lanes) * lanes), dtype)
+        run[:taps, :columns] = matrix[taken : taken + taps]
+        by_run.append((offset, run))
+        taken, total = taken + taps, total + run.size
+    weights = aligned_empty(total, dtype)
+    segments, firsts, at = [], [0], 0
+    for start in range(0, columns, block):
         for offset, run in by_run:
-            columns = run[:, start : start + block]
-            lanes = -(-columns.shape[1] // kernels.network_lanes) * kernels.network_lanes
-            wide = np.pad(columns, ((0, 0), (0, lanes - columns.shape[1])))
-            parts.append(wide.reshape(-1, group, lanes).transpose(0, 2, 1).reshape(-1))
-            ends = _segment_ends(columns, words)
+            part = run[:, start : start + block]
+            packed = weights[at : at + part.size].reshape(-1, part.shape[1], group)
+            for tap in range(
+                group
+            ):  # long rows, where one copy of all would be of `group` elements at a time
+                packed[:, :, tap] = part[tap::group]
+            at += part.size
+            ends = _segment_ends(part, words)
             if ends is None:
                 return None
             before = 0
@@ -121,18 +130,21 @@ def packed_weights(
                 segments.append(_Segment(offset + 4 * before, end - before, 1))
                 before = end
         firsts.append(len(segments))
-    dtype = np.int8 if words == BYTES else np.int16
-    weights = aligned(np.concatenate(parts).astype(dtype))
     return PackedWeights(weights, (_Segment * len(segments))(*segments), np.array(firsts, np.int64))
 
 
-def aligned(array: Array) -> Array:
-    """A copy of the array that is aligned to cache lines, so that no vector load crosses one."""
-    space = np.empty(array.nbytes + LINE, np.uint8)
+def block_columns(kernels: Kernels, words: int) -> int:
+    """The columns per block of a product."""
+    most = kernels.network_columns
+    return min(most, WIDE_VECTORS * kernels.network_lanes) if words == WIDE else most
+
+
+def aligned_empty(size: int, dtype: Any) -> Array:
+    """Memory for `size` elements that starts at a cache line, so that no vector load crosses one."""
+    kind = np.dtype(dtype)
+    space = np.empty(size * kind.itemsize + LINE, np.uint8)
     start = -int(space.__array_interface__["data"][0]) % LINE
-    moved = space[start : start + array.nbytes].view(array.dtype)
-    moved[...] = array
-    return moved
+    return space[start : start + size * kind.itemsize].view(kind)
 
 
 def _segment_ends(columns: Array, words: int) -> list[int] | None:
@@ -140,19 +152,25 @@ def _segment_ends(columns: Array, words: int) -> list[int] | None:
     groups = len(columns) // GROUP[words]
     if words != WIDE:
         return [groups]
-    magnitudes = np.abs(columns).reshape(groups, GROUP[words], -1).sum(axis=1)
+    magnitudes = np.abs(columns.astype(np.int32)).reshape(groups, GROUP[words], -1).sum(axis=1)
     if groups and magnitudes.max() > MOST_OF_SEGMENT:
         return None
     grown = magnitudes.cumsum(axis=0)
     ends: list[int] = []
     start, before = 0, np.zeros(columns.shape[1], np.int64)
     while start < groups:
-        # Columns of cumulated magnitudes are monotonic, so their maximum is, and can be searched.
-        rising = (grown[start:] - before).max(axis=1)
-        start += int(np.searchsorted(rising, MOST_OF_SEGMENT, side="right"))
+        near = SHORT_SEGMENT
+        while (taken := _reach(grown[start : start + near] - before)) == near:
+            near *= 2
+        start += taken
         ends.append(start)
         before = grown[start - 1]
     return ends
+
+
+def _reach(grown: Array) -> int:
+    """How many groups fit one segment; columns of cumulated magnitudes rise, so their maximum does, and is searched."""
+    return int(np.searchsorted(grown.max(axis=1), MOST_OF_SEGMENT, side="right"))
 
 
 def address(array: Array) -> int:

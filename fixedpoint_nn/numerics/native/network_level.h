@@ -208,6 +208,7 @@ HERE int64_t FN(clipped)(const FN(Ends) *e, int relu, Vec sum, int count) {
 // ---- products -------------------------------------------------------------------------------------------------------
 
 #define MOST_ROWS 8
+#define BLOCK_VECTORS(words) ((words) == WIDE ? WIDE_VECTORS : MOST_VECTORS)
 
 typedef struct {
     const Step *step;
@@ -242,14 +243,14 @@ HERE void FN(tile)(const FN(Product) *p, const char *const *from, char *const *t
                    const char *weights, const int rows, const int vectors, const int words) {
     const Step *s = p->step;
     const Segment *segment = s->segments + s->first_segment[block], *end = s->segments + s->first_segment[block + 1];
-    const int32_t *bias = s->bias + block * MOST_VECTORS * LANES;
+    const int32_t *bias = s->bias + block * BLOCK_VECTORS(words) * LANES;
     Vec sums[MOST_ROWS][MOST_VECTORS], highs[MOST_ROWS][MOST_VECTORS];
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++) {
             sums[r][v] = FN(load)(bias + v * LANES);
-            if (words == WIDE) highs[r][v] = FN(load)(s->high_bias + block * MOST_VECTORS * LANES + v * LANES);
+            if (words == WIDE) highs[r][v] = FN(load)(s->high_bias + block * BLOCK_VECTORS(words) * LANES + v * LANES);
         }
     for (; segment < end; segment++) {
         const char *row[MOST_ROWS];
@@ -338,7 +339,7 @@ static const FN(Choice) FN(choices)[3][2] = {
 TARGET static void FN(convolve)(const Step *s, const Tensor *tensors, int64_t images, float *out) {
     const Tensor *a = tensors + s->a, *to = s->out < 0 ? 0 : tensors + s->out;
     FN(Product) p = {s, ties_of(s->finish.rounding, s->finish.shift), to ? to->bytes : 4, to ? to->zero : 0};
-    const int per_block = MOST_VECTORS * LANES;
+    const int per_block = BLOCK_VECTORS(s->words) * LANES;
     const char *weights = s->weights;
     char *start = to ? image_of(to, 0) : (char *)out;
     int64_t out_bytes = to ? to->image_bytes : (int64_t)s->positions * s->columns * 4;
@@ -372,10 +373,20 @@ TARGET static void FN(convolve)(const Step *s, const Tensor *tensors, int64_t im
 #define CHUNK 256  // floats at a time
 
 HERE void FN(enter_ints)(const float *x, int64_t count, int bytes, int32_t zero, char *to) {
-    uint8_t *restrict as_bytes = (uint8_t *)to;
-    int16_t *restrict as_words = (int16_t *)to;
-    if (bytes == 1) for (int64_t j = 0; j < count; j++) as_bytes[j] = (uint8_t)((int32_t)x[j] + zero);
-    else for (int64_t j = 0; j < count; j++) as_words[j] = (int16_t)((int32_t)x[j] + zero);
+    int64_t j = 0;
+    Floats values;
+    for (; j + LANES <= count; j += LANES) {
+        memcpy(&values, x + j, sizeof values);
+        FN(store)(to + j * bytes, __builtin_convertvector(values, Vec), bytes, zero, LANES);
+    }
+    if (j == count) return;
+#ifdef WITH_VNNI
+    values = (Floats)_mm512_maskz_loadu_ps((__mmask16)((1u << (count - j)) - 1u), x + j);
+#else
+    float rest[LANES] = {0};  // the samples end here, and nothing beyond may be read
+    memcpy(rest, x + j, (size_t)(count - j) * 4), memcpy(&values, rest, sizeof values);
+#endif
+    FN(store)(to + j * bytes, __builtin_convertvector(values, Vec), bytes, zero, (int)(count - j));
 }
 
 // Floats in steps of the format, rounded and clipped; returns how many were outside, or -1 if one is not finite. Values
@@ -433,11 +444,12 @@ HERE void FN(enter_stored)(const Step *s, const char *x, int64_t count, int byte
 
 // Whole numbers in float32 or in their own words, or floats that are rounded to the format. Returns 1 if one is not finite.
 TARGET static int FN(enter)(const Step *s, const Tensor *t, const char *x, int64_t images) {
-    const int64_t width = (int64_t)t->width * t->channels;
+    const int64_t rows = t->padded ? t->height : 1;  // an image without edges is one long row
+    const int64_t width = (int64_t)t->width * t->channels * t->height / rows;
     const int bytes = t->bytes;
     float rounded[CHUNK];
     for (int64_t i = 0; i < images; i++)
-        for (int64_t y = 0; y < t->height; y++) {
+        for (int64_t y = 0; y < rows; y++) {
             char *to = image_of(t, i) + y * t->row * bytes;
             if (s->kind == ENTER_STORED) {
                 FN(enter_stored)(s, x, width, bytes, t->zero, to);
@@ -656,3 +668,4 @@ TARGET static int FN(network)(const Step *steps, int64_t count, const Tensor *gi
 #undef ENDS
 #undef CHUNK
 #undef MOST_ROWS
+#undef BLOCK_VECTORS

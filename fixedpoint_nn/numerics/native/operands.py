@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from fixedpoint_nn.numerics.arrays import Array
-from fixedpoint_nn.numerics.bounded_ints import FLOAT32, FLOAT64_EXACT, INT64, BoundedInts
+from fixedpoint_nn.numerics.bounded_ints import FLOAT32, FLOAT64_EXACT, BoundedInts
 from fixedpoint_nn.numerics.native.library import (
     FASTER_THAN_NUMPY,
     MOST_SHIFT,
@@ -35,12 +35,22 @@ class PackedOperands:
     """Weights for a kernel, the width of its operands, and the offset that makes the rows bytes."""
 
     kernels: Kernels
-    parts: tuple[Array, ...]
+    weights: Array
     columns: int
     bits: int
     offset: int
     correction: Array  # of the bias for the offset, int64
-    wide: int = 0  # taps after which sums move to int64; 0: they stay in int32
+    is_wide: bool = False  # sums are combined in int64
+
+    @cached_property
+    def parts(self) -> tuple[Array, ...]:
+        """The weights, or their low and high bytes."""
+        return split_weights(self.weights) if self.is_wide else (self.weights,)
+
+    @cached_property
+    def wide(self) -> int:
+        """The taps after which sums move to int64; 0: they stay in int32."""
+        return _chunk(*self.parts) if self.is_wide else 0
 
     @cached_property
     def packed(self) -> Array:
@@ -50,11 +60,11 @@ class PackedOperands:
     @property
     def most(self) -> int:
         """The largest sum that the kernel holds."""
-        return FLOAT64_EXACT if self.wide else SUM_LIMIT
+        return FLOAT64_EXACT if self.is_wide else SUM_LIMIT
 
     def can_finish(self, shift: int) -> bool:
         """Whether the sum can be rounded by `shift` bits in the same pass."""
-        return -(MOST_WIDE_SHIFT if self.wide else MOST_SHIFT) <= shift <= 0
+        return -(MOST_WIDE_SHIFT if self.is_wide else MOST_SHIFT) <= shift <= 0
 
     def multiply(
         self, source: Source, bias: Array | None, addend: Array | None, epilogue: Epilogue, out: Array
@@ -63,7 +73,7 @@ class PackedOperands:
         corrected = self.correction if bias is None else self.correction + bias.astype(np.int64)
         self.kernels.product(
             source, self.packed, self.columns, self.bits, self.offset,
-            corrected.astype(np.int64 if self.wide else np.int32), addend, epilogue, out, self.wide,
+            corrected.astype(np.int64 if self.is_wide else np.int32), addend, epilogue, out, self.wide,
         )  # fmt: skip
 
 
@@ -83,14 +93,14 @@ def operands(a: BoundedInts, b: BoundedInts, bound: int) -> PackedOperands | Non
     key = (kernels.level, bits, offset)
     known = b.columns.native
     if key not in known:
-        parts = (b.to_cached(FLOAT32),)
-        known[key] = PackedOperands(kernels, parts, b.shape[1], bits, offset, -offset * b.columns.sums)
+        correction = -offset * b.columns.sums
+        known[key] = PackedOperands(kernels, b.to_cached(FLOAT32), b.shape[1], bits, offset, correction)
     found: PackedOperands = known[key]
     return found
 
 
 def _wide(kernels: Kernels, a: BoundedInts, b: BoundedInts, bound: int) -> PackedOperands | None:
-    """Operands of up to 16 bits times weights of up to 16 bits."""
+    """PackedOperands of up to 16 bits times weights of up to 16 bits."""
     if bound > FLOAT64_EXACT or not b.within(-_INT16 - 1, _INT16):
         return None
     if a.within(-_INT16 - 1, _INT16):
@@ -102,10 +112,9 @@ def _wide(kernels: Kernels, a: BoundedInts, b: BoundedInts, bound: int) -> Packe
     key = (kernels.level, "wide", offset)
     known = b.columns.native
     if key not in known:
-        low, high = split_weights(b.to_cached(INT64))
         correction = -offset * b.columns.sums
         known[key] = PackedOperands(
-            kernels, (low, high), b.shape[1], 16, offset, correction, _chunk(low, high)
+            kernels, b.to_cached(FLOAT32), b.shape[1], 16, offset, correction, is_wide=True
         )
     found: PackedOperands = known[key]
     return found

@@ -14,7 +14,7 @@ import numpy as np
 from fixedpoint_nn.numerics.arrays import Array, Ints
 from fixedpoint_nn.numerics.bounded_ints import FLOAT64
 from fixedpoint_nn.numerics.native.library import Epilogue, Kernels, code_of
-from fixedpoint_nn.numerics.native.network import GROUP, SLACK, StepStruct, address, address_of, aligned
+from fixedpoint_nn.numerics.native.network import GROUP, SLACK, StepStruct, address, address_of, aligned_empty
 from fixedpoint_nn.numerics.native.steps import INT16, NotCompiled, fill_product, zero_of
 from fixedpoint_nn.numerics.overflow import limits
 from fixedpoint_nn.numerics.quantizer import Quantizer
@@ -230,7 +230,7 @@ def scan(
     steps: int,
 ) -> None:
     """Run the operations, step by step, for each block of rows."""
-    scratch = aligned(np.empty(operations.row_bytes * block + SLACK, np.uint8))
+    scratch = aligned_empty(operations.row_bytes * block + SLACK, np.uint8)
     described = (_Slot * len(slots))(*(slot.described() for slot in slots))
     doubles = operations.dtype == FLOAT64
     operations.kernels.scan(doubles, compiled, len(compiled), described, batch, block, steps, scratch)

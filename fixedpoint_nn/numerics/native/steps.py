@@ -77,7 +77,7 @@ def fill_product(
     packed = native.packed_weights(kernels, matrix, words, runs)
     if packed is None:
         raise NotCompiled("two weights that are too wide together")
-    per_block = kernels.network_columns
+    per_block = native.block_columns(kernels, words)
     start = start + quickened(step, epilogue, bound, out_zero)
     low, high = native.biases(start, words, -(-columns // per_block) * per_block)
     step.weights, step.first_segment = map(native.address, (packed.weights, packed.first_segment))

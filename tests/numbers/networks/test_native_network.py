@@ -390,6 +390,51 @@ def test_samples_with_gaps_are_packed_first(kernels: Any) -> None:
     assert network.run(bad, True) is None
 
 
+@pytest.mark.parametrize("kernels", LEVELS, ids=lambda kernels: kernels.name)
+@pytest.mark.parametrize("low", [0, -128, -1000, 1 << 15])
+def test_samples_of_every_width_enter_whole(kernels: Any, low: int) -> None:
+    """With edges around each row, and without, where an image is one long row; nothing is read beyond its end."""
+    for width in (1, 7, 8, 15, 16, 17, 31, 33, 90, 256, 257, 300):
+        for padding in (VALID, ((1, 0), (2, 1))):
+            source = image(0, 3, width, 1, low, low + 127)
+            pool = WindowMaximum(source, (1, 1), (1, 1), padding, image(1, 3, width, 1, low, low + 127))
+            if padding != VALID:
+                pool = replace(pool, out=image(1, 4, width + 3, 1, min(low, 0), low + 127))
+            network = NativeNetwork(plan_of(pool, source=source), kernels, Quantizer(Q(17, 0)))
+            x = np.random.default_rng(width).integers(low, low + 128, (3, 3, width, 1))
+            assert pool.out is not None
+            expected = np.zeros((3, *pool.out.shape), np.int64)
+            expected[:, padding[0][0] :, padding[1][0] : padding[1][0] + width] = x
+            for floats in (False, True):
+                got = network.run(x.astype(np.float32), floats)
+                assert got is not None and np.array_equal(got, expected)
+
+
+def test_a_call_uses_the_memory_of_an_earlier_one_if_it_is_large_enough() -> None:
+    network = made(conv(image(0), image(1, channels=3)))
+    one, two = network._arena(1), network._arena(2)
+    assert len(one) == network.sample_bytes + native.SLACK
+    assert len(two) == 2 * network.sample_bytes + native.SLACK
+    network._free.append(two)
+    assert network._arena(1) is two
+    assert len(network._arena(1)) == len(one)  # of a call at the same time
+    network._free.append(one)
+    assert len(network._arena(2)) == len(two)
+    network._free.append(two)
+    assert network._arena(2) is two
+
+
+@pytest.mark.parametrize("kernels", LEVELS, ids=lambda kernels: kernels.name)
+def test_a_run_leaves_its_memory_to_the_next(kernels: Any) -> None:
+    plan = plan_of(ImageSum(image(0), 0, None, 0, Finish(False, 0, Quantizer(Q(8, 0)), True), image(1)))
+    network = NativeNetwork(plan, kernels, INPUT)
+    x = np.random.default_rng(0).integers(-128, 128, (7, 5, 4, 2)).astype(np.float32)
+    for samples in (x, -x[:3].clip(-127), x):
+        got = network.run(samples, False)
+        assert got is not None and np.array_equal(got, samples)
+        assert len(network._free) == 1
+
+
 def test_casts_that_count_are_quick_or_fit() -> None:
     saturating = conv(image(0), image(1, channels=3))
     fitting = replace(saturating, finish=replace(FITTED, fits=True))

@@ -13,7 +13,7 @@ from fixedpoint_nn.numerics.bounded_ints import FLOAT64_EXACT
 from fixedpoint_nn.numerics.conversion import convert
 from fixedpoint_nn.numerics.native import network as native
 from fixedpoint_nn.numerics.native.library import SUM_LIMIT, Epilogue, Kernels, available
-from fixedpoint_nn.numerics.native.network import LINE, StepStruct, aligned, biases, packed_weights
+from fixedpoint_nn.numerics.native.network import LINE, StepStruct, aligned_empty, biases, packed_weights
 from fixedpoint_nn.numerics.native.steps import (
     NotCompiled,
     bytes_for,
@@ -221,6 +221,8 @@ def test_packed_weights_stand_block_by_block_and_group_by_group(
     packed = packed_weights(kernels, matrix, words, runs)
     assert packed is not None
     group, lanes, block = native.GROUP[words], kernels.network_lanes, kernels.network_columns
+    if words == native.WIDE:
+        block = 2 * lanes
     expected, segments = [], []
     for start in range(0, columns, block):
         part = matrix[:, start : start + block]
@@ -253,12 +255,26 @@ def test_segments_end_before_a_column_leaves_int32(kernels: Kernels) -> None:
     assert packed_weights(kernels, np.array([[32767], [-32768]]), native.WIDE, [(0, 2)]) is None
 
 
+@pytest.mark.parametrize("pairs", [31, 32, 33, 63, 64, 65, 200])
+def test_a_segment_may_be_longer_than_most(kernels: Kernels, pairs: int) -> None:
+    """One segment of all pairs but the last, however many they are; and all of them, if they are light enough."""
+    light = np.full((2 * pairs, 1), 65534 // (2 * pairs))
+    whole = packed_weights(kernels, light, native.WIDE, [(0, 2 * pairs)])
+    assert whole is not None
+    assert [(s.offset, s.groups) for s in whole.segments] == [(0, pairs)]
+    light[-1] = 65535 - int(light[:-1].sum())
+    heavy = packed_weights(kernels, light, native.WIDE, [(0, 2 * pairs)])
+    assert heavy is not None
+    assert [(s.offset, s.groups) for s in heavy.segments] == [(0, pairs - 1), (4 * (pairs - 1), 1)]
+
+
 def test_arrays_begin_with_a_line_of_the_cache() -> None:
     for size in (1, 63, 64, 65, 1000):
-        array = np.arange(size, dtype=np.int16)
-        moved = aligned(array)
-        assert native.address(moved) % LINE == 0
-        assert np.array_equal(moved, array) and moved.dtype == array.dtype
+        for dtype in (np.uint8, np.int16):
+            space = aligned_empty(size, dtype)
+            assert native.address(space) % LINE == 0
+            assert (space.shape, space.dtype) == ((size,), dtype)
+            space[...] = 1  # all of it is there
 
 
 def test_biases_are_halves_of_wide_sums_or_sums_modulo_32_bits() -> None:
