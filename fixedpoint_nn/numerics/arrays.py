@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy._core import umath
 from numpy.ma import MaskedArray
 from numpy.typing import NDArray
 
@@ -30,5 +29,13 @@ def refuse_masked(x: object) -> None:
         )
 
 
-# np.clip(x, low, high, out=out) without its wrapper in Python, which takes longer than the clipping of a few thousands.
-clip: np.ufunc = umath.clip  # type: ignore[attr-defined]
+def _bare_clip() -> Any:
+    """`np.clip` without its wrapper in Python, which takes longer than clipping a few thousands; it has a private name."""
+    try:
+        from numpy._core.umath import clip  # type: ignore[attr-defined]
+    except ImportError:
+        return np.clip
+    return clip
+
+
+clip = _bare_clip()
