@@ -30,7 +30,7 @@ def refuse_masked(x: object) -> None:
 
 
 def _bare_clip() -> Any:
-    """`np.clip` without its wrapper in Python, which takes longer than clipping a few thousands; it has a private name."""
+    """`np.clip` without its Python wrapper, which takes longer than clipping a few thousands; the name is private."""
     try:
         from numpy._core.umath import clip  # type: ignore[attr-defined]
     except ImportError:
