@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Training of the zoo's networks for four bits and fewer: recipe, plan and teacher of each.
 
-Training starts from the float weights, with a cosine schedule and learned steps. The loss is mostly distillation from a
-float network: the network itself, or a better one of the zoo for the same task.
+Training starts from the float weights, or from those trained for more bits, with a cosine schedule and learned steps.
+The loss is mostly distillation from a float network: the network itself, or a better one of the zoo for the same task.
 """
 
 from __future__ import annotations
@@ -38,13 +38,19 @@ ACTIVATIONS_OF_ONE_BIT_WEIGHTS = 2
 
 @dataclass(frozen=True)
 class Course:
-    """Epochs, the initial rate of Adam, the method, and the teacher (None: the float network itself)."""
+    """How a network is trained for one width: epochs, the initial rate of Adam, the method, and what follows.
+
+    `teacher` names the network that is imitated, by default the float network itself. `start` is the width whose
+    trained weights are the first ones, by default the float network's. `batch` is its size, by default the recipe's.
+    """
 
     epochs: int
     rate: float = 1e-3
     method: str = "lsq+distillation"
     dropout: bool = False
     teacher: str | None = None
+    start: int | None = None
+    batch: int | None = None
 
     def way(self, bits: int) -> str:
         """The method's name for this width; one-bit weights add "binary"."""
@@ -102,7 +108,7 @@ def fine_cells(net: Any, plan: Plan, wide: Plan) -> Iterator[tuple[str, PlanEntr
 
 def teacher_outputs(name: str, course: Course) -> Array | None:
     """The teacher's logits for each training sample, (n, classes); None without a teacher of its own."""
-    if course.teacher is None:
+    if course.teacher is None or "distillation" not in course.method:
         return None
     return np.asarray(outputs(zoo.load(course.teacher), zoo.entry(name).source().x))  # type: ignore[attr-defined]
 
@@ -113,22 +119,29 @@ def train_few_bits(
     *,
     course: Course | None = None,
     teacher: Array | None = None,
+    start: Any = None,
+    source: Any = None,
     seed: int = 0,
     score: Callable[[Any], dict[str, float]] | None = None,
     **options: Any,
 ) -> Trained:
     """Train a network of the zoo for `bits` bits; `options` are those of `training.fit`.
 
-    `teacher` is an earlier result of `teacher_outputs`, to save its computation in repeated trainings.
+    `teacher` is an earlier result of `teacher_outputs`, and `start` the `net` of an earlier result for the course's
+    `start`; both are computed if they are not given. `source` are the training data if not all, from the first on.
     """
     entry, net = zoo.entry(name), zoo.load(name)
     course = course or COURSES[name][bits]
-    if teacher is None and "distillation" in course.method:
+    if teacher is None:
         teacher = teacher_outputs(name, course)
+    if start is None and course.start is not None:
+        start = train_few_bits(name, course.start, source=source, seed=seed, progress=False).net
+    source = source or entry.source()
+    first = net if start is None else start
     return train_quantized(
-        net,
-        few_bits_plan(name, net, bits),
-        entry.source(),
+        first,
+        few_bits_plan(name, first, bits),
+        source if course.batch is None else replace(source, size=course.batch),
         epochs=course.epochs,
         method=course.way(bits),
         loss=entry.recipe.loss,
@@ -136,7 +149,7 @@ def train_few_bits(
         optimiser=Adam(course.rate),
         schedule=cosine(),
         dropout=course.dropout,
-        teacher=teacher,
+        teacher=net if teacher is None else teacher[: len(source.x)],
         seed=seed,
         score=score,
         **options,

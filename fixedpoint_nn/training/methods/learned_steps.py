@@ -22,7 +22,11 @@ class LearnedStep(Rounder):
 
 @dataclass(frozen=True)
 class LearnedSteps(Method):
-    """The steps of weights (per channel if the plan is) and of activations are learned."""
+    """The steps of weights (per channel if the plan is) and of activations are learned.
+
+    The input's step stays as it is: a gradient for it would need a backward pass through the first layer to the input,
+    which no other parameter needs.
+    """
 
     weights: bool = True
     activations: bool = True
@@ -30,6 +34,6 @@ class LearnedSteps(Method):
     def rounder(self, place: Place, rounder: Any) -> Any:
         """A learned step, unless another method has already replaced the rounder."""
         wanted = self.weights if place.is_weight else self.activations
-        if isinstance(rounder, Rounder) or not wanted:
+        if isinstance(rounder, Rounder) or place.input or not wanted:
             return rounder
         return LearnedStep.of(rounder)
