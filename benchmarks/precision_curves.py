@@ -67,6 +67,8 @@ def _course(row: dict[str, Any]) -> str:
     parts = [f"`{course.way(row['bits'])}`", epochs]
     if course.batch is not None:
         parts.append(f"batches of {course.batch}")
+    if not course.augment:
+        parts.append("images as they are")
     if course.teacher is not None and "distillation" in course.method:
         parts.append(f"taught by `{course.teacher}`")
     if course.start is not None:

@@ -51,6 +51,12 @@ class Course:
     teacher: str | None = None
     start: int | None = None
     batch: int | None = None
+    augment: bool = True
+
+    def data(self, source: Any) -> Any:
+        """The source of batches as this course takes them."""
+        changed = {} if self.batch is None else {"size": self.batch}
+        return replace(source, **changed) if self.augment else replace(source, **changed, augment=None)
 
     def way(self, bits: int) -> str:
         """The method's name for this width; one-bit weights add "binary"."""
@@ -58,14 +64,19 @@ class Course:
 
 
 # At four bits the plan's steps are nearly optimal, and moving them loses accuracy: only the weights are trained.
-GENTLE = Course(10, 5e-4, "distillation", teacher="resnet8")
+# Where each width starts from the one before it, small batches make many steps of few epochs.
+GENTLE = Course(15, 5e-4, "distillation", teacher="resnet8")
 TAUGHT = Course(10, teacher="resnet8")
+QUICK = Course(2, teacher="resnet8", batch=32, augment=False)
 IN_TIME = Course(8, 3e-4, "distillation")
 COURSES = {
-    "fashion_mlp": {4: GENTLE, **dict.fromkeys((3, 2, 1), TAUGHT)},
-    "lenet": {4: Course(1, 5e-4, "straight-through"), **dict.fromkeys((3, 2, 1), replace(TAUGHT, epochs=2))},
+    "fashion_mlp": {4: GENTLE, **{bits: replace(TAUGHT, start=bits + 1) for bits in (3, 2, 1)}},
+    "lenet": {
+        4: Course(2, 5e-4, "distillation", teacher="resnet8", batch=64),
+        **{bits: replace(QUICK, start=bits + 1) for bits in (3, 2, 1)},
+    },
     "resnet8": {4: Course(1, 5e-4, "distillation"), **dict.fromkeys((3, 2, 1), Course(1))},
-    "mnist_lstm": {4: Course(1, 5e-4, "distillation"), **dict.fromkeys((3, 2), Course(2))},
+    "mnist_lstm": {4: Course(1, 5e-4, "distillation"), 3: Course(1, start=4), 2: Course(2, start=3)},
     "names_lstm": {4: IN_TIME, 3: IN_TIME, 2: Course(10)},
 }
 
@@ -141,7 +152,7 @@ def train_few_bits(
     return train_quantized(
         first,
         few_bits_plan(name, first, bits),
-        source if course.batch is None else replace(source, size=course.batch),
+        course.data(source),
         epochs=course.epochs,
         method=course.way(bits),
         loss=entry.recipe.loss,

@@ -29,6 +29,7 @@ from fixedpoint_nn.precision.few_bits import (
 )
 from fixedpoint_nn.precision.quantize import carrying
 from fixedpoint_nn.precision.store import ResultStore
+from fixedpoint_nn.training.batches import Samples
 from tests.support.small_networks import NAMES, small_network
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -109,6 +110,13 @@ def test_a_course_trains_a_network_of_the_zoo(bits: int) -> None:
     assert (sizes == sizes[0]).all() == (
         bits == 1
     )  # of one bit, a channel's weights differ in their signs only
+
+
+def test_a_course_decides_the_size_of_a_batch_and_whether_images_are_changed() -> None:
+    given = Samples(np.zeros((6, 2)), np.zeros(6), 4, augment=lambda x, rng: x + 1)
+    assert Course(1).data(given).augment is given.augment and len(Course(1).data(given)) == 2
+    plain = Course(1, batch=2, augment=False).data(given)
+    assert len(plain) == 3 and plain.augment is None and plain.x is given.x
 
 
 def test_the_teacher_of_a_course_says_something_to_each_training_sample() -> None:
