@@ -69,6 +69,8 @@ def _course(row: dict[str, Any]) -> str:
         parts.append(f"batches of {course.batch}")
     if not course.augment:
         parts.append("images as they are")
+    if course.prepare:
+        parts.append("from weights rounded by least squares")
     if course.teacher is not None and "distillation" in course.method:
         parts.append(f"taught by `{course.teacher}`")
     if course.start is not None:

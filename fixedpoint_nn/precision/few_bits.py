@@ -21,6 +21,7 @@ from fixedpoint_nn.network.tree import layers_by_path
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
+from fixedpoint_nn.precision.effort import JUDGED, PlannedNetwork
 from fixedpoint_nn.precision.observe import observe
 from fixedpoint_nn.precision.plan import Plan, PlanEntry
 from fixedpoint_nn.precision.qat import Trained, train_quantized
@@ -30,6 +31,7 @@ from fixedpoint_nn.training.optimisers import Adam
 from fixedpoint_nn.training.schedules import cosine
 
 CALIBRATION = 500
+PREPARATION = 3000
 WIDE = 8  # bits of values that are no operand of a multiplication
 ADDED = frozenset({"+", "sum"})
 CELL_RANGE = 2  # integer bits of an LSTM's cell at the start, one fewer below four bits
@@ -52,6 +54,7 @@ class Course:
     start: int | None = None
     batch: int | None = None
     augment: bool = True
+    prepare: bool = False
 
     def data(self, source: Any) -> Any:
         """The source of batches as this course takes them."""
@@ -67,16 +70,17 @@ class Course:
 # Where each width starts from the one before it, small batches make many steps of few epochs.
 GENTLE = Course(15, 5e-4, "distillation", teacher="resnet8")
 TAUGHT = Course(10, teacher="resnet8")
-QUICK = Course(2, teacher="resnet8", batch=32, augment=False)
+QUICK = Course(2, batch=32, augment=False)
 IN_TIME = Course(8, 3e-4, "distillation")
 COURSES = {
     "fashion_mlp": {4: GENTLE, **{bits: replace(TAUGHT, start=bits + 1) for bits in (3, 2, 1)}},
     "lenet": {
-        4: Course(2, 5e-4, "distillation", teacher="resnet8", batch=64),
-        **{bits: replace(QUICK, start=bits + 1) for bits in (3, 2, 1)},
+        4: Course(2, 2e-4, "distillation"),
+        3: Course(1, 5e-4, start=4, batch=64),
+        **{bits: replace(QUICK, start=bits + 1) for bits in (2, 1)},
     },
     "resnet8": {4: Course(1, 5e-4, "distillation"), **dict.fromkeys((3, 2, 1), Course(1))},
-    "mnist_lstm": {4: Course(1, 5e-4, "distillation"), 3: Course(1, start=4), 2: Course(2, start=3)},
+    "mnist_lstm": {4: Course(1, 5e-4, "distillation"), 3: Course(1, start=4), 2: Course(3, 2e-3, start=3)},
     "names_lstm": {4: IN_TIME, 3: IN_TIME, 2: Course(10)},
 }
 
@@ -96,6 +100,14 @@ def few_bits_plan(name: str, net: Any, bits: int) -> Plan:
     casts = {leaf.path for leaf in seen.leaves if leaf.kind == CAST}
     plan = plan.changed({path: entry for path, entry in added.items() if path in casts and plan[path]})
     return seen.with_biases(plan.changed(dict(fine_cells(net, plan, wide))))
+
+
+def prepared_plan(name: str, net: Any, plan: Plan) -> Plan:
+    """The plan with binary points moved, and with weights that were rounded by least squares, layer by layer."""
+    exact, samples = fold(net), zoo.samples(name, PREPARATION, "train")
+    planned = PlannedNetwork(exact, observe(exact, samples[:CALIBRATION]), plan)
+    planned.move_points(samples[:JUDGED])
+    return planned.rounded(samples)
 
 
 def fine_cells(net: Any, plan: Plan, wide: Plan) -> Iterator[tuple[str, PlanEntry]]:
@@ -149,9 +161,10 @@ def train_few_bits(
         start = train_few_bits(name, course.start, source=source, seed=seed, progress=False).net
     source = source or entry.source()
     first = net if start is None else start
+    plan = few_bits_plan(name, first, bits)
     return train_quantized(
         first,
-        few_bits_plan(name, first, bits),
+        prepared_plan(name, first, plan) if course.prepare else plan,
         course.data(source),
         epochs=course.epochs,
         method=course.way(bits),

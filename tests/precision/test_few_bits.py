@@ -24,12 +24,14 @@ from fixedpoint_nn.precision.few_bits import (
     WIDE,
     Course,
     few_bits_plan,
+    prepared_plan,
     teacher_outputs,
     train_few_bits,
 )
 from fixedpoint_nn.precision.quantize import carrying
 from fixedpoint_nn.precision.store import ResultStore
 from fixedpoint_nn.training.batches import Samples
+from fixedpoint_nn.training.metrics import outputs
 from tests.support.small_networks import NAMES, small_network
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -117,6 +119,18 @@ def test_a_course_decides_the_size_of_a_batch_and_whether_images_are_changed() -
     assert Course(1).data(given).augment is given.augment and len(Course(1).data(given)) == 2
     plain = Course(1, batch=2, augment=False).data(given)
     assert len(plain) == 3 and plain.augment is None and plain.x is given.x
+
+
+def test_weights_rounded_by_least_squares_bring_the_outputs_closer() -> None:
+    net, x = zoo.load("moons"), zoo.samples("moons", 300)
+    plain = few_bits_plan("moons", net, 3)
+    prepared = prepared_plan("moons", net, plain)
+    wanted = outputs(net, x)
+    errors = [np.mean((quantize(net, plan)(x).to_float() - wanted) ** 2) for plan in (plain, prepared)]
+    assert errors[1] < 0.7 * errors[0]
+    course = Course(1, 1e-9, "straight-through", prepare=True)
+    trained = train_few_bits("moons", 3, course=course, progress=False)
+    assert np.array_equal(trained.fixed(x).ints, quantize(net, prepared)(x).ints)
 
 
 def test_the_teacher_of_a_course_says_something_to_each_training_sample() -> None:
