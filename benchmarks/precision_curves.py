@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import fields
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ HEAD = (
     "| network | bits | course | seeds | rounded alone | lost | aim |",
     "|---|---|---|---|---|---|---|",
 )
+COLUMNS = 3  # panels beside each other
 BITS = {1: "1, values of 2"}
 COLOUR = {bits: COLOURS[place] for place, bits in enumerate((4, 3, 2, 1))}
 
@@ -82,9 +84,11 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """One panel for each network: what is lost after each epoch, for each width and seed, with the aims dotted."""
     found = of_the_courses(rows)
     networks = list(dict.fromkeys(row["network"] for row in found))
-    with picture(path, 3.2 * len(networks), 3.4) as figure:
+    across = min(len(networks), COLUMNS)
+    down = ceil(len(networks) / across)
+    with picture(path, 3.4 * across, 3.2 * down) as figure:
         for place, network in enumerate(networks, 1):
-            axes = figure.add_subplot(1, len(networks), place)
+            axes = figure.add_subplot(down, across, place)
             shown = [row for row in found if row["network"] == network]
             for row in shown:
                 colour = COLOUR[row["bits"]]

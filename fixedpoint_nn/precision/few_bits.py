@@ -73,14 +73,14 @@ TAUGHT = Course(10, teacher="resnet8")
 QUICK = Course(2, batch=32, augment=False)
 IN_TIME = Course(8, 3e-4, "distillation")
 COURSES = {
-    "fashion_mlp": {4: GENTLE, **{bits: replace(TAUGHT, start=bits + 1) for bits in (3, 2, 1)}},
+    "fashion_mlp": {4: GENTLE, **dict.fromkeys((3, 2, 1), TAUGHT)},
     "lenet": {
         4: Course(2, 2e-4, "distillation"),
         3: Course(1, 5e-4, start=4, batch=64),
         **{bits: replace(QUICK, start=bits + 1) for bits in (2, 1)},
     },
     "resnet8": {4: Course(1, 5e-4, "distillation"), **dict.fromkeys((3, 2, 1), Course(1))},
-    "mnist_lstm": {4: Course(1, 5e-4, "distillation"), 3: Course(1, start=4), 2: Course(3, 2e-3, start=3)},
+    "mnist_lstm": {4: Course(1, 5e-4, "distillation"), 3: Course(1), 2: Course(2, 2e-3, start=3)},
     "names_lstm": {4: IN_TIME, 3: IN_TIME, 2: Course(10)},
 }
 
