@@ -70,17 +70,22 @@ class Course:
 # Where each width starts from the one before it, small batches make many steps of few epochs.
 GENTLE = Course(15, 5e-4, "distillation", teacher="resnet8")
 TAUGHT = Course(10, teacher="resnet8")
-QUICK = Course(2, batch=32, augment=False)
+FIXED_INPUT = "lsq-fixed-input+distillation"
+QUICK = Course(2, method=FIXED_INPUT, batch=32, augment=False)
 IN_TIME = Course(8, 3e-4, "distillation")
 COURSES = {
     "fashion_mlp": {4: GENTLE, **dict.fromkeys((3, 2, 1), TAUGHT)},
     "lenet": {
         4: Course(2, 2e-4, "distillation"),
-        3: Course(1, 5e-4, start=4, batch=64),
+        3: Course(1, 5e-4, FIXED_INPUT, start=4, batch=64),
         **{bits: replace(QUICK, start=bits + 1) for bits in (2, 1)},
     },
     "resnet8": {4: Course(1, 5e-4, "distillation"), **dict.fromkeys((3, 2, 1), Course(1))},
-    "mnist_lstm": {4: Course(1, 5e-4, "distillation"), 3: Course(1), 2: Course(2, 2e-3, start=3)},
+    "mnist_lstm": {
+        4: Course(1, 5e-4, "distillation"),
+        3: Course(1, method=FIXED_INPUT),
+        2: Course(2, 2e-3, FIXED_INPUT, start=3),
+    },
     "names_lstm": {4: IN_TIME, 3: IN_TIME, 2: Course(10)},
 }
 

@@ -23,6 +23,7 @@ from fixedpoint_nn.training.methods.straight_through import StraightThrough
 METHODS: dict[str, Method] = {
     "straight-through": StraightThrough(),
     "lsq": LearnedSteps(),
+    "lsq-fixed-input": LearnedSteps(input=False),
     "pact": LearnedClipping(),
     "progressive": ProgressiveBits(),
     "moments": Moments(),
