@@ -23,8 +23,8 @@ from fixedpoint_nn.training.methods.straight_through import StraightThrough
 METHODS: dict[str, Method] = {
     "straight-through": StraightThrough(),
     "lsq": LearnedSteps(),
-    "lsq-fixed-input": LearnedSteps(input=False),
     "pact": LearnedClipping(),
+    "lsq-fixed-input": LearnedSteps(input=False),
     "progressive": ProgressiveBits(),
     "moments": Moments(),
     "distillation": Distillation(),
