@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from benchmarks import precision_after, precision_hgq, precision_widths
+from benchmarks import precision_after, precision_curves, precision_hgq, precision_widths
 from benchmarks.precision_cells import AIMS, Cell, figure_of, measured
 from fixedpoint_nn.files.whole import write_whole
 from fixedpoint_nn.precision.few_bits import COURSES
@@ -54,6 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--epochs", type=int, help="for all networks")
     parser.add_argument("--rate", type=float, help="of Adam, for all networks")
     parser.add_argument(
+        "--held-back",
+        action="store_true",
+        help="train without the last tenth of the training data and judge on it: to choose a course; keeps no row",
+    )
+    parser.add_argument(
         "--after-training", action="store_true", help="train nothing: compare the efforts of calibrate"
     )
     parser.add_argument(
@@ -64,6 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--hgq", metavar="PYTHON", help="learned widths beside HGQ2's, which this interpreter has"
     )
+    parser.add_argument(
+        "--page",
+        action="store_true",
+        help="measure nothing: write the kept rows into docs/precision.md, and their picture",
+    )
     parser.add_argument("--no-progress", action="store_true", help="print the table's lines only")
     parser.add_argument("--out", type=Path, default=OUT, help="the folder of the store, plans and weights")
     parser.add_argument(
@@ -73,6 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     methods = [m for given in options.method or [None] for m in (EVERY if given == "every" else [given])]
     for method in filter(None, methods):
         joined(method)
+    if options.page:
+        precision_curves.write(options.table or TABLE)
+        return 0
     options.out.mkdir(parents=True, exist_ok=True)
     if options.after_training:
         return after_training(options.network or list(precision_after.AIMS), options.bits, options.out)
@@ -99,12 +112,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     course = replace(
                         COURSES[network][bits], **{k: v for k, v in changed.items() if v is not None}
                     )
-                    cells = [Cell(network, bits, course, seed) for seed in range(options.seeds)]
+                    cells = [
+                        Cell(network, bits, course, seed, options.held_back) for seed in range(options.seeds)
+                    ]
                     found = [measured(cell, store, options.out, not options.no_progress) for cell in cells]
                     rows.append(row(cells[0], found))
                     missed += not rows[-1]["reached"]
                     print(line(rows[-1]), flush=True)
-    if options.table:
+    if options.table and not options.held_back:
         keep(options.table, rows)
     return 1 if missed else 0
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ import numpy as np
 
 from fixedpoint_nn import quantize, zoo
 from fixedpoint_nn.files.whole import whole
+from fixedpoint_nn.network import serialization
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.precision.content import digest
-from fixedpoint_nn.precision.few_bits import Course, few_bits_plan, teacher_outputs, train_few_bits
+from fixedpoint_nn.precision.few_bits import COURSES, Course, few_bits_plan, teacher_outputs, train_few_bits
 from fixedpoint_nn.precision.quantize import carrying
 from fixedpoint_nn.precision.store import ResultStore
+from fixedpoint_nn.zoo.hold_back import hold_back
 
 # What a cell may lose at most against the float network: points of accuracy, or percent of the likelihood.
 AIMS = {
@@ -31,17 +33,28 @@ AIMS = {
 
 @dataclass(frozen=True)
 class Cell:
-    """What decides a cell; `bits` are those of weights and activations, of 1 those of the weights alone."""
+    """What decides a cell; `bits` are those of weights and activations, of 1 those of the weights alone.
+
+    With `held_back` the last tenth of the training data is not trained on, but judged on: courses are chosen by it.
+    """
 
     network: str
     bits: int
     course: Course
     seed: int
+    held_back: bool = False
 
     @property
     def name(self) -> str:
         """A name for its files."""
-        return f"{self.network}-{self.bits}-{self.course.method.replace('+', '_')}-{self.seed}"
+        way = self.course.method.replace("+", "_") + "-held-back" * self.held_back
+        return f"{self.network}-{self.bits}-{way}-{self.seed}"
+
+    @property
+    def before(self) -> Cell | None:
+        """The cell whose trained weights are the first ones of this cell; None if those are the float network's."""
+        bits = self.course.start
+        return None if bits is None else replace(self, bits=bits, course=COURSES[self.network][bits])
 
 
 def figure_of(network: str) -> str:
@@ -71,22 +84,35 @@ def taught(network: str, course: Course, out: Path) -> Array | None:
 
 def measured(cell: Cell, store: ResultStore, out: Path, progress: bool = True) -> dict[str, Any]:
     """The figures, from the store or trained now; the plan, which carries its weights, is left in the folder `out`."""
+    return _trained(cell, store, out, progress)[0]
+
+
+def _trained(cell: Cell, store: ResultStore, out: Path, progress: bool) -> tuple[dict[str, Any], Path]:
+    """The figures, and the file of the float weights."""
     entry, net = zoo.entry(cell.network), zoo.load(cell.network)
-    plan = few_bits_plan(cell.network, net, cell.bits)
-    key = digest("precision table", asdict(cell), plan.to_json(), net)
+    start = None
+    if cell.before is not None:
+        start = serialization.load(_trained(cell.before, store, out, progress)[1])
+    first = net if start is None else start
+    key = digest(
+        "precision table", asdict(cell), few_bits_plan(cell.network, first, cell.bits).to_json(), first
+    )
+    weights = out / f"{cell.name}-{key[:8]}.safetensors"
     known = store.get(key)
-    if known is not None:
-        return known
-    x, y = entry.examples(entry.held_out)
+    if known is not None and weights.exists():
+        return known, weights
+    source, (x, y) = hold_back(entry.source()) if cell.held_back else (None, entry.examples(entry.held_out))
     exact = entry.figures(net, x, y)
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / f"{cell.name}-{key[:8]}.checkpoint"
-    start, cpu = time.perf_counter(), time.process_time()
+    clock, cpu = time.perf_counter(), time.process_time()
     trained = train_few_bits(
         cell.network,
         cell.bits,
         course=cell.course,
         teacher=taught(cell.network, cell.course, out),
+        start=start,
+        source=source,
         seed=cell.seed,
         checkpoint=checkpoint,
         settings={"key": key},
@@ -95,17 +121,19 @@ def measured(cell: Cell, store: ResultStore, out: Path, progress: bool = True) -
         score=lambda fixed: entry.figures(fixed, x, y),
     )
     figures = trained.history.last()
+    plain = quantize(net, few_bits_plan(cell.network, net, cell.bits))
     found = {
-        "rounded": loss_of(cell.network, entry.figures(quantize(net, plan), x, y), exact),
+        "rounded": loss_of(cell.network, entry.figures(plain, x, y), exact),
         "lost": loss_of(cell.network, figures, exact),
         "float": exact,
         "figures": figures,
         "curves": trained.history.curves,
-        "minutes": round((time.perf_counter() - start) / 60, 2),
+        "minutes": round((time.perf_counter() - clock) / 60, 2),
         "cpu_minutes": round((time.process_time() - cpu) / 60, 2),
     }
     carrying(trained.net, trained.plan).save(out / f"{cell.name}.json")
+    serialization.save(trained.net, weights)
     store.put(key, found)
     for left in out.glob(f"{checkpoint.name}*"):
         left.unlink()
-    return found
+    return found, weights

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Training of the zoo's networks for four bits and fewer: recipe, plan and teacher of each.
 
-Training starts from the float weights, with a cosine schedule and learned steps. The loss is mostly distillation from a
-float network: the network itself, or a better one of the zoo for the same task.
+Training starts from the float weights, or from those trained for more bits, with a cosine schedule and learned steps.
+The loss is mostly distillation from a float network: the network itself, or a better one of the zoo for the same task.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from fixedpoint_nn.network.tree import layers_by_path
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
+from fixedpoint_nn.precision.effort import JUDGED, PlannedNetwork
 from fixedpoint_nn.precision.observe import observe
 from fixedpoint_nn.precision.plan import Plan, PlanEntry
 from fixedpoint_nn.precision.qat import Trained, train_quantized
@@ -30,6 +31,7 @@ from fixedpoint_nn.training.optimisers import Adam
 from fixedpoint_nn.training.schedules import cosine
 
 CALIBRATION = 500
+PREPARATION = 3000
 WIDE = 8  # bits of values that are no operand of a multiplication
 ADDED = frozenset({"+", "sum"})
 CELL_RANGE = 2  # integer bits of an LSTM's cell at the start, one fewer below four bits
@@ -38,13 +40,26 @@ ACTIVATIONS_OF_ONE_BIT_WEIGHTS = 2
 
 @dataclass(frozen=True)
 class Course:
-    """Epochs, the initial rate of Adam, the method, and the teacher (None: the float network itself)."""
+    """How a network is trained for one width: epochs, the initial rate of Adam, the method, and what follows.
+
+    `teacher` names the network that is imitated, by default the float network itself. `start` is the width whose
+    trained weights are the first ones, by default the float network's. `batch` is its size, by default the recipe's.
+    """
 
     epochs: int
     rate: float = 1e-3
     method: str = "lsq+distillation"
     dropout: bool = False
     teacher: str | None = None
+    start: int | None = None
+    batch: int | None = None
+    augment: bool = True
+    prepare: bool = False
+
+    def data(self, source: Any) -> Any:
+        """The source of batches as this course takes them."""
+        changed = {} if self.batch is None else {"size": self.batch}
+        return replace(source, **changed) if self.augment else replace(source, **changed, augment=None)
 
     def way(self, bits: int) -> str:
         """The method's name for this width; one-bit weights add "binary"."""
@@ -52,14 +67,25 @@ class Course:
 
 
 # At four bits the plan's steps are nearly optimal, and moving them loses accuracy: only the weights are trained.
-GENTLE = Course(10, 5e-4, "distillation", teacher="resnet8")
+# Where each width starts from the one before it, small batches make many steps of few epochs.
+GENTLE = Course(15, 5e-4, "distillation", teacher="resnet8")
 TAUGHT = Course(10, teacher="resnet8")
+FIXED_INPUT = "lsq-fixed-input+distillation"
+QUICK = Course(2, method=FIXED_INPUT, batch=32, augment=False)
 IN_TIME = Course(8, 3e-4, "distillation")
 COURSES = {
     "fashion_mlp": {4: GENTLE, **dict.fromkeys((3, 2, 1), TAUGHT)},
-    "lenet": {4: Course(1, 5e-4, "straight-through"), **dict.fromkeys((3, 2, 1), replace(TAUGHT, epochs=2))},
+    "lenet": {
+        4: Course(2, 2e-4, "distillation"),
+        3: Course(1, 5e-4, FIXED_INPUT, start=4, batch=64),
+        **{bits: replace(QUICK, start=bits + 1) for bits in (2, 1)},
+    },
     "resnet8": {4: Course(1, 5e-4, "distillation"), **dict.fromkeys((3, 2, 1), Course(1))},
-    "mnist_lstm": {4: Course(1, 5e-4, "distillation"), **dict.fromkeys((3, 2), Course(2))},
+    "mnist_lstm": {
+        4: Course(1, 5e-4, "distillation"),
+        3: Course(1, method=FIXED_INPUT),
+        2: Course(2, 2e-3, FIXED_INPUT, start=3),
+    },
     "names_lstm": {4: IN_TIME, 3: IN_TIME, 2: Course(10)},
 }
 
@@ -79,6 +105,14 @@ def few_bits_plan(name: str, net: Any, bits: int) -> Plan:
     casts = {leaf.path for leaf in seen.leaves if leaf.kind == CAST}
     plan = plan.changed({path: entry for path, entry in added.items() if path in casts and plan[path]})
     return seen.with_biases(plan.changed(dict(fine_cells(net, plan, wide))))
+
+
+def prepared_plan(name: str, net: Any, plan: Plan) -> Plan:
+    """The plan with binary points moved, and with weights that were rounded by least squares, layer by layer."""
+    exact, samples = fold(net), zoo.samples(name, PREPARATION, "train")
+    planned = PlannedNetwork(exact, observe(exact, samples[:CALIBRATION]), plan)
+    planned.move_points(samples[:JUDGED])
+    return planned.rounded(samples)
 
 
 def fine_cells(net: Any, plan: Plan, wide: Plan) -> Iterator[tuple[str, PlanEntry]]:
@@ -102,7 +136,7 @@ def fine_cells(net: Any, plan: Plan, wide: Plan) -> Iterator[tuple[str, PlanEntr
 
 def teacher_outputs(name: str, course: Course) -> Array | None:
     """The teacher's logits for each training sample, (n, classes); None without a teacher of its own."""
-    if course.teacher is None:
+    if course.teacher is None or "distillation" not in course.method:
         return None
     return np.asarray(outputs(zoo.load(course.teacher), zoo.entry(name).source().x))  # type: ignore[attr-defined]
 
@@ -113,22 +147,30 @@ def train_few_bits(
     *,
     course: Course | None = None,
     teacher: Array | None = None,
+    start: Any = None,
+    source: Any = None,
     seed: int = 0,
     score: Callable[[Any], dict[str, float]] | None = None,
     **options: Any,
 ) -> Trained:
     """Train a network of the zoo for `bits` bits; `options` are those of `training.fit`.
 
-    `teacher` is an earlier result of `teacher_outputs`, to save its computation in repeated trainings.
+    `teacher` is an earlier result of `teacher_outputs`, and `start` the `net` of an earlier result for the course's
+    `start`; both are computed if they are not given. `source` are the training data if not all, from the first on.
     """
     entry, net = zoo.entry(name), zoo.load(name)
     course = course or COURSES[name][bits]
-    if teacher is None and "distillation" in course.method:
+    if teacher is None:
         teacher = teacher_outputs(name, course)
+    if start is None and course.start is not None:
+        start = train_few_bits(name, course.start, source=source, seed=seed, progress=False).net
+    source = source or entry.source()
+    first = net if start is None else start
+    plan = few_bits_plan(name, first, bits)
     return train_quantized(
-        net,
-        few_bits_plan(name, net, bits),
-        entry.source(),
+        first,
+        prepared_plan(name, first, plan) if course.prepare else plan,
+        course.data(source),
         epochs=course.epochs,
         method=course.way(bits),
         loss=entry.recipe.loss,
@@ -136,7 +178,7 @@ def train_few_bits(
         optimiser=Adam(course.rate),
         schedule=cosine(),
         dropout=course.dropout,
-        teacher=teacher,
+        teacher=net if teacher is None else teacher[: len(source.x)],
         seed=seed,
         score=score,
         **options,

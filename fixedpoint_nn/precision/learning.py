@@ -98,7 +98,7 @@ def places(seen: Observations, net: Any, plan: Plan) -> dict[str, Place]:
     found: dict[str, Place] = {}
     source = plan[INPUT]
     if isinstance(source, Quantizer) and not seen.vocabulary:
-        found[INPUT] = Place(INPUT, source)
+        found[INPUT] = Place(INPUT, source, input=True)
     for leaf in walk(net):
         entry = plan.get(leaf.path)
         if not isinstance(entry, Quantizer | ChannelQuantizer) or leaf.path in addresses:

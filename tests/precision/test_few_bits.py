@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from benchmarks import precision_curves
+from benchmarks.precision_cells import Cell, measured
 from fixedpoint_nn import calibrate, data, emit, quantize, zoo
 from fixedpoint_nn.hardware.verify.verify import verify
 from fixedpoint_nn.network.quantized import Quantized
+from fixedpoint_nn.network.tree import parameters
 from fixedpoint_nn.precision import Plan
 from fixedpoint_nn.precision.cost import word_bits
 from fixedpoint_nn.precision.few_bits import (
@@ -20,10 +24,14 @@ from fixedpoint_nn.precision.few_bits import (
     WIDE,
     Course,
     few_bits_plan,
+    prepared_plan,
     teacher_outputs,
     train_few_bits,
 )
 from fixedpoint_nn.precision.quantize import carrying
+from fixedpoint_nn.precision.store import ResultStore
+from fixedpoint_nn.training.batches import Samples
+from fixedpoint_nn.training.metrics import outputs
 from tests.support.small_networks import NAMES, small_network
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -106,6 +114,25 @@ def test_a_course_trains_a_network_of_the_zoo(bits: int) -> None:
     )  # of one bit, a channel's weights differ in their signs only
 
 
+def test_a_course_decides_the_size_of_a_batch_and_whether_images_are_changed() -> None:
+    given = Samples(np.zeros((6, 2)), np.zeros(6), 4, augment=lambda x, rng: x + 1)
+    assert Course(1).data(given).augment is given.augment and len(Course(1).data(given)) == 2
+    plain = Course(1, batch=2, augment=False).data(given)
+    assert len(plain) == 3 and plain.augment is None and plain.x is given.x
+
+
+def test_weights_rounded_by_least_squares_bring_the_outputs_closer() -> None:
+    net, x = zoo.load("moons"), zoo.samples("moons", 300)
+    plain = few_bits_plan("moons", net, 3)
+    prepared = prepared_plan("moons", net, plain)
+    wanted = outputs(net, x)
+    errors = [np.mean((quantize(net, plan)(x).to_float() - wanted) ** 2) for plan in (plain, prepared)]
+    assert errors[1] < 0.7 * errors[0]
+    course = Course(1, 1e-9, "straight-through", prepare=True)
+    trained = train_few_bits("moons", 3, course=course, progress=False)
+    assert np.array_equal(trained.fixed(x).ints, quantize(net, prepared)(x).ints)
+
+
 def test_the_teacher_of_a_course_says_something_to_each_training_sample() -> None:
     rows = len(zoo.entry("moons").source().x)
     said = teacher_outputs("moons", Course(1, teacher="moons"))
@@ -128,3 +155,75 @@ def test_a_plan_carries_the_weights_of_any_network(name: str) -> None:
     plan = calibrate(net, x, word=4)
     for value in (carrying(net, plan), Plan.from_json(carrying(net, plan).to_json())):
         assert np.array_equal(quantize(net, value)(x).ints, quantize(net, plan)(x).ints)
+
+
+def test_the_page_and_the_picture_are_those_of_the_kept_rows(tmp_path: Path) -> None:
+    rows = json.loads((BENCHMARKS / "precision.json").read_text("utf-8"))
+    page = precision_curves.PAGE.read_text("utf-8")
+    assert precision_curves.with_table(page, rows) == page, "run: python -m benchmarks precision --page"
+    precision_curves.draw(rows, tmp_path / "drawn.svg")
+    assert (tmp_path / "drawn.svg").read_text("utf-8") == precision_curves.PICTURE.read_text("utf-8")
+
+
+def test_a_row_is_shown_with_its_course_and_its_loss() -> None:
+    row = {
+        "network": "names_lstm",
+        "bits": 4,
+        "epochs": 8,
+        "rate": 3e-4,
+        "method": "distillation",
+        "batch": 32,
+        "start": None,
+        "teacher": None,
+        "seeds": 2,
+        "rounded": 1.66,
+        "lost": -0.5,
+        "spread": 0.25,
+        "aim": 1.0,
+        "reached": True,
+    }
+    assert precision_curves.table([row]).splitlines()[-1] == (
+        "| `names_lstm` | 4 | `distillation`, 8 epochs at 0.0003, batches of 32 | 2 | −1.66 % | +0.50 % ± 0.25 "
+        "| 1 %, reached |"
+    )
+
+
+def test_a_page_without_the_table_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"the page has no table that begins with '\| network"):
+        precision_curves.with_table("# A page\n", [])
+
+
+def test_every_stated_row_was_measured_by_the_course_that_is_held_for_it() -> None:
+    for (name, bits), row in STATED.items():
+        assert precision_curves.course_of(row) == COURSES[name][bits], (name, bits)
+
+
+def test_a_course_starts_from_the_weights_that_were_trained_for_more_bits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    courses = {3: Course(1, 1e-3, "lsq"), 2: Course(1, 1e-3, "lsq", start=3, batch=50)}
+    monkeypatch.setitem(COURSES, "moons", courses)
+    first = train_few_bits("moons", 3, progress=False)
+    second = train_few_bits("moons", 2, progress=False)
+    again = train_few_bits("moons", 2, start=first.net, progress=False)
+    alone = train_few_bits("moons", 2, start=zoo.load("moons"), progress=False)
+    weight = "fc1.weight"
+    values = [parameters(found.net)[weight].data for found in (second, again, alone)]
+    assert np.array_equal(values[0], values[1])
+    assert not np.array_equal(values[0], values[2])
+
+
+def test_cells_that_are_held_back_judge_on_training_data_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(COURSES, "moons", {2: Course(1, 1e-3, "lsq"), 1: Course(1, 1e-3, "lsq", start=2)})
+    judged: list[int] = []
+    entry = zoo.entry("moons")
+    watched = replace(entry, figures=lambda net, x, y: judged.append(len(x)) or entry.figures(net, x, y))
+    monkeypatch.setattr(zoo, "entry", lambda name: watched)
+    with ResultStore(tmp_path / "results.sqlite") as store:
+        cell = Cell("moons", 1, COURSES["moons"][1], 0, held_back=True)
+        found = measured(cell, store, tmp_path, progress=False)
+        assert set(judged) == {len(entry.source().x) - len(entry.source().x) * 9 // 10}
+        judged.clear()
+        assert measured(cell, store, tmp_path, progress=False) == found and not judged

@@ -8,17 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fixedpoint_nn import RtlModel, Tensor, emit, layers
+from fixedpoint_nn import Q, RtlModel, Tensor, emit, layers
 from fixedpoint_nn.hardware.verify.verify import verify
 from fixedpoint_nn.network.initialise import Initialiser
 from fixedpoint_nn.network.tree import parameters
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.precision import calibrate, fake_quantize, quantize, train_quantized
 from fixedpoint_nn.precision.cost import word_bits
+from fixedpoint_nn.precision.learning import LearningState
 from fixedpoint_nn.precision.qat import own_weights
 from fixedpoint_nn.training.batches import Samples
 from fixedpoint_nn.training.loop import fit
-from fixedpoint_nn.training.methods import METHODS
+from fixedpoint_nn.training.methods import METHODS, Place
+from fixedpoint_nn.training.methods.rounder import Rounder
 from fixedpoint_nn.training.metrics import classification
 from fixedpoint_nn.training.optimisers import Adam
 from fixedpoint_nn.training.schedules import cosine
@@ -185,3 +187,16 @@ def test_an_interrupted_stage_goes_on_to_the_same_steps(spirals: tuple[Any, Any,
 def test_a_plan_keeps_its_quantizers_where_nothing_is_learned(spirals: tuple[Any, Any, Any]) -> None:
     result = trained(spirals, "pact")
     assert all(isinstance(result.plan[path], Quantizer) for path in ("relu1.out", "relu2.out"))
+
+
+@pytest.mark.parametrize(("name", "learned"), [("lsq", True), ("lsq-fixed-input", False)])
+def test_steps_of_values_and_weights_are_learned_and_that_of_the_input_if_it_is_not_fixed(
+    name: str, learned: bool
+) -> None:
+    entry, lsq = Quantizer(Q(1, 3)), METHODS[name]
+    assert isinstance(lsq.rounder(Place("relu.out", entry), entry), Rounder)
+    assert isinstance(lsq.rounder(Place("fc.weight", entry, np.ones((2, 2))), entry), Rounder)
+    assert isinstance(lsq.rounder(Place("input", entry, input=True), entry), Rounder) == learned
+    net, x = small_network("mlp")
+    seen = LearningState.of(own_weights(net), calibrate(net, x, word=3), lsq, x)
+    assert ("input" in seen.network(0).rounders()) == learned

@@ -20,13 +20,14 @@ Teacher = Callable[[Array], Array]
 class Place:
     """One place where a network rounds: its path, its entry in the plan, and for a parameter its float values.
 
-    `output` marks the cast of the network's outputs, which keeps its own width.
+    `input` marks the rounding of the network's input, and `output` that of its outputs, which keeps its own width.
     """
 
     path: str
     entry: Entry
     values: Array | None = None
     output: bool = False
+    input: bool = False
 
     @property
     def is_weight(self) -> bool:

@@ -24,6 +24,7 @@ METHODS: dict[str, Method] = {
     "straight-through": StraightThrough(),
     "lsq": LearnedSteps(),
     "pact": LearnedClipping(),
+    "lsq-fixed-input": LearnedSteps(input=False),
     "progressive": ProgressiveBits(),
     "moments": Moments(),
     "distillation": Distillation(),
