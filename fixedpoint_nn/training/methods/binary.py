@@ -17,7 +17,7 @@ from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.training.methods.learned_steps import LearnedStep
-from fixedpoint_nn.training.methods.method import Entry, Method, Place
+from fixedpoint_nn.training.methods.method import Method, Place, PlaceQuantizer
 
 MATRIX = 2  # axes; biases and constants keep their formats
 
@@ -44,12 +44,12 @@ def _is_matrix(place: Place) -> bool:
     return place.values is not None and place.values.ndim >= MATRIX
 
 
-def _with_bits(entry: Entry, int_bits: int, frac_bits: int, signed: bool) -> Quantizer:
+def _with_bits(entry: PlaceQuantizer, int_bits: int, frac_bits: int, signed: bool) -> Quantizer:
     base = entry.quantizer if isinstance(entry, ChannelQuantizer) else entry
     return replace(base, format=QFormat(int_bits, frac_bits, signed), overflow=Overflow.SATURATE_SYMMETRIC)
 
 
-def _two_bits(entry: Entry, steps: Array) -> Entry:
+def _two_bits(entry: PlaceQuantizer, steps: Array) -> PlaceQuantizer:
     """A two-bit format whose step is near these steps; one per channel if the entry has one per channel."""
     powers = np.rint(np.log2(np.maximum(steps, 2.0**-24))).astype(int)
     coarsest = int(powers.max())
@@ -57,7 +57,7 @@ def _two_bits(entry: Entry, steps: Array) -> Entry:
     return base if powers.size == 1 else ChannelQuantizer(base, tuple(powers - coarsest))
 
 
-def _few_values(place: Place, share: float) -> Entry:
+def _few_values(place: Place, share: float) -> PlaceQuantizer:
     """The format of a weight matrix whose step is `share` times the mean magnitude."""
     values = np.abs(np.asarray(place.values, np.float64))
     if isinstance(place.entry, ChannelQuantizer):
@@ -65,7 +65,7 @@ def _few_values(place: Place, share: float) -> Entry:
     return _two_bits(place.entry, np.array([share * values.mean()]))
 
 
-def _one_bit(place: Place) -> Entry:
+def _one_bit(place: Place) -> PlaceQuantizer:
     """A format of one bit, or two if signed, over about the same range."""
     entry = place.entry
     if (
@@ -86,7 +86,7 @@ class Ternary(Method):
     activations: bool = False
     share: float = 1.3  # of the mean magnitude: near the least squared error for normal weights
 
-    def entry(self, place: Place) -> Entry:
+    def entry(self, place: Place) -> PlaceQuantizer:
         """Two bits for a weight matrix; one for an activation, with `activations`."""
         if place.is_weight:
             return _few_values(place, self.share) if _is_matrix(place) else place.entry

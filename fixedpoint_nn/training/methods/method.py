@@ -12,7 +12,7 @@ from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.training.batches import BatchSource
 from fixedpoint_nn.training.losses import Loss
 
-Entry = Quantizer | ChannelQuantizer
+PlaceQuantizer = Quantizer | ChannelQuantizer
 Teacher = Callable[[Array], Array]
 
 
@@ -24,7 +24,7 @@ class Place:
     """
 
     path: str
-    entry: Entry
+    entry: PlaceQuantizer
     values: Array | None = None
     output: bool = False
     input: bool = False
@@ -47,7 +47,7 @@ class Stage:
 class Method:
     """Straight-through training; a method overrides what it does differently."""
 
-    def entry(self, place: Place) -> Entry:
+    def entry(self, place: Place) -> PlaceQuantizer:
         """The plan's entry (format) that this place is trained for."""
         return place.entry
 

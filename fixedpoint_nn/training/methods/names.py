@@ -14,7 +14,7 @@ from fixedpoint_nn.training.methods.binary import Binary, Ternary
 from fixedpoint_nn.training.methods.clipping import LearnedClipping
 from fixedpoint_nn.training.methods.distillation import Distillation
 from fixedpoint_nn.training.methods.learned_steps import LearnedSteps
-from fixedpoint_nn.training.methods.method import Entry, Method, Place, Stage, Teacher
+from fixedpoint_nn.training.methods.method import Method, Place, PlaceQuantizer, Stage, Teacher
 from fixedpoint_nn.training.methods.moments import Moments
 from fixedpoint_nn.training.methods.progressive import ProgressiveBits
 from fixedpoint_nn.training.methods.stochastic import StochasticRounding
@@ -42,7 +42,7 @@ class JoinedMethods(Method):
 
     methods: tuple[Method, ...]
 
-    def entry(self, place: Place) -> Entry:
+    def entry(self, place: Place) -> PlaceQuantizer:
         """The entry of the first method that changes it, else the plan's."""
         changed = [method.entry(place) for method in self.methods]
         return next((entry for entry in changed if entry != place.entry), place.entry)

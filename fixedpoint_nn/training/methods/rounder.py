@@ -22,7 +22,7 @@ from fixedpoint_nn.numerics.overflow import Overflow, limits
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding
-from fixedpoint_nn.training.methods.method import Entry
+from fixedpoint_nn.training.methods.method import PlaceQuantizer
 
 SPEED = 8.0  # an exponent moves this many times as fast as a weight, at the same learning rate
 STUBBORN = 0.75  # how far an exponent moves before the step follows; at 0.5 steps would oscillate
@@ -41,7 +41,7 @@ class Rounder:
     rng: np.random.Generator | None = field(default=None, compare=False, repr=False)
 
     @classmethod
-    def of(cls, entry: Entry, dtype: Any = np.float32, **options: Any) -> Rounder:
+    def of(cls, entry: PlaceQuantizer, dtype: Any = np.float32, **options: Any) -> Rounder:
         """A rounder that starts with the format of this entry."""
         by_channel = isinstance(entry, ChannelQuantizer)
         base = entry.quantizer if isinstance(entry, ChannelQuantizer) else entry
@@ -72,7 +72,7 @@ class Rounder:
         held[far] = np.rint(wanted[far])
         return np.asarray(np.maximum(held, held.max() - FARTHEST))
 
-    def entry(self) -> Entry:
+    def entry(self) -> PlaceQuantizer:
         """The plan's entry with the current steps."""
         f, powers = self.quantizer.format, self.powers().astype(int)
         coarsest = int(powers.max())

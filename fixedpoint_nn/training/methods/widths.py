@@ -18,7 +18,7 @@ from fixedpoint_nn.numbers.tensor.tensor import Tensor, record
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
-from fixedpoint_nn.training.methods.method import Entry, Method, Place
+from fixedpoint_nn.training.methods.method import Method, Place, PlaceQuantizer
 from fixedpoint_nn.training.methods.rounder import SPEED, STUBBORN, Rounder
 
 PER = ("layer", "channel")
@@ -47,7 +47,7 @@ class LearnedWidth(Rounder):
         """The width in bits of each channel's words."""
         return self.limit_powers() - self.powers() + self.quantizer.format.signed
 
-    def entry(self) -> Entry:
+    def entry(self) -> PlaceQuantizer:
         """The plan's entry with the current steps, in words as wide as the widest channel's."""
         powers = self.powers().astype(int)
         coarsest, width = int(powers.max()), int(self.bits().max())
