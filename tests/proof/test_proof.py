@@ -180,6 +180,7 @@ def test_a_few_mutants_are_killed_or_proven_equal(few_mutants):
     assert lines[0].split() == ["module", "mutants", "killed", "equal", "listed", "survived"]
 
 
+@pytest.mark.slow
 def test_without_judges_mutants_survive_and_the_proof_of_equality_does_not_hide_them(few_mutants):
     lines, holds = mutation.report(2, (few_mutants,), judges=())
     assert not holds

@@ -41,7 +41,7 @@ def test_a_sweep_shows_what_bits_cost(name: str) -> None:
     assert four.cost.weight_bits < eight.cost.weight_bits
 
 
-@pytest.mark.parametrize("simulator", ["iverilog", "verilator"])
+@pytest.mark.parametrize("simulator", ["iverilog", pytest.param("verilator", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "name", [name if name in SMALL else pytest.param(name, marks=pytest.mark.slow) for name in NOTEBOOKS]
 )

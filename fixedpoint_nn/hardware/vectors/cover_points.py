@@ -68,7 +68,9 @@ def _cast_points(value: FixedArray, quantizer: Quantizer, negative: bool) -> Ite
     yield "exactly the smallest", _coverage(np.abs(floor - f.int_min))
 
 
-def _points_of(node: TracedNode, values: dict[int, Any], program: Program) -> Iterator[tuple[str, Coverage]]:
+def _points_of(
+    node: TracedNode, values: dict[int, FixedArray], program: Program
+) -> Iterator[tuple[str, Coverage]]:
     if node.op == "cast" and isinstance(node.attributes["quantizer"], Quantizer):
         negative = may_be_negative(program, node)
         yield from _cast_points(values[node.inputs[0]], node.attributes["quantizer"], negative)
@@ -102,7 +104,7 @@ class _Counter:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.coverage: dict[Key, Coverage] = {}
-        self.values: dict[tuple[int, ...], dict[int, Any]] = defaultdict(dict)
+        self.values: dict[tuple[int, ...], dict[int, FixedArray]] = defaultdict(dict)
 
     def __call__(self, path: tuple[int, ...], value: FixedArray) -> None:
         program = self.program
