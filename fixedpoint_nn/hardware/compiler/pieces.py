@@ -20,9 +20,8 @@ from fixedpoint_nn.hardware.compiler.kernel_selection import pixel_atoms
 from fixedpoint_nn.hardware.compiler.strided_view import ALL_PADDING, View
 
 MOST = 4096  # pixels of a loop
-POSITIONS = (
-    8192 - 256
-)  # in an image: positions before it, of a window of at most 256, wrap to the others of 13 bits
+# In an image: positions before it, of a window of at most 256, wrap to the others of 13 bits.
+POSITIONS = 8192 - 256
 MOST_PIECES = 512
 
 

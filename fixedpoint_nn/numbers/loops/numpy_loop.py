@@ -226,16 +226,13 @@ class NumpyLoop:
 
     def _lookup(self, codes: Array, entries: Array, out: Array) -> Iterator[_Call]:
         places = np.empty(codes.shape, np.intp)
-        if (
-            codes.size >= _CAST_AT_ONCE
-        ):  # floats convert faster to int32; for few, the additional call dominates
+        if codes.size >= _CAST_AT_ONCE:  # floats convert faster to int32; for few, one more call costs more
             narrow = np.empty(codes.shape, np.int32)
             yield partial(np.copyto, narrow, codes, casting="unsafe")
             codes = narrow
         yield partial(np.copyto, places, codes, casting="unsafe")
-        yield partial(
-            entries.take, places, out=out, mode="wrap"
-        )  # the entry of a negative code is at code + 2**bits
+        # The entry of a negative code is at code + 2**bits.
+        yield partial(entries.take, places, out=out, mode="wrap")
 
     def _scalar(self, value: float) -> Array:
         return np.array(value, self.dtype)
