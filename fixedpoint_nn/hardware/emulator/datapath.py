@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.instructions import Run
-from fixedpoint_nn.hardware.isa.modes import overflow_of, rounding_of
 from fixedpoint_nn.numerics.arrays import Ints
+from fixedpoint_nn.numerics.mode_codes import overflow_of, rounding_of
 from fixedpoint_nn.numerics.overflow import fit
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer

@@ -12,8 +12,8 @@ from typing import ClassVar
 
 from fixedpoint_nn.hardware.isa.fields import Address, AssemblyError, Field, address_fields
 from fixedpoint_nn.hardware.isa.instruction import OPCODE, WORD_BITS, Instruction
-from fixedpoint_nn.hardware.isa.modes import OVERFLOWS, ROUNDINGS
 from fixedpoint_nn.hardware.isa.run import LOOPS, Run
+from fixedpoint_nn.numerics.mode_codes import OVERFLOWS, ROUNDINGS
 
 __all__ = [
     "INSTRUCTIONS", "LOOPS", "OPCODE", "OVERFLOWS", "ROUNDINGS", "WORD_BITS", "Add", "Address", "AssemblyError",

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from fixedpoint_nn.hardware.isa.fields import Address, AssemblyError, Field, address_fields
 from fixedpoint_nn.hardware.isa.instruction import Instruction
-from fixedpoint_nn.hardware.isa.modes import OVERFLOWS, ROUNDINGS
+from fixedpoint_nn.numerics.mode_codes import OVERFLOWS, ROUNDINGS
 
 SHORT_WORDS = 13  # of a run of one pixel, which has no words for the loops over pixels
 LOOPS = ("channel", "kx", "ky", "tile", "x", "y")  # innermost first

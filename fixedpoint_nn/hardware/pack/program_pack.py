@@ -15,11 +15,11 @@ from fixedpoint_nn.hardware.emulator.twin import Twin
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.instructions import Run, decode
-from fixedpoint_nn.hardware.isa.modes import overflow_of, rounding_of
 from fixedpoint_nn.hardware.isa.port import Port
 from fixedpoint_nn.hardware.isa.weight_window import WeightMemory
 from fixedpoint_nn.hardware.pack.writer import STATUS, PackContents, write_pack
 from fixedpoint_nn.numerics.arrays import Ints
+from fixedpoint_nn.numerics.mode_codes import overflow_of, rounding_of
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
 

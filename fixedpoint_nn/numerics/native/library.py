@@ -19,23 +19,17 @@ import numpy as np
 
 from fixedpoint_nn.numerics.arrays import Array, Ints
 from fixedpoint_nn.numerics.conversion import convert
-from fixedpoint_nn.numerics.overflow import Overflow, limits
+from fixedpoint_nn.numerics.mode_codes import OVERFLOWS, ROUNDINGS, code_of, overflow_of, rounding_of
+from fixedpoint_nn.numerics.overflow import limits
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
-from fixedpoint_nn.numerics.rounding import Rounding
 
 VARIABLE = "FIXEDPOINT_NN_KERNELS"
 LEVELS = ("portable C", "AVX2", "AVX-512 VNNI")
 FASTER_THAN_NUMPY = 1  # the lowest level chosen by default: plain C is slower than BLAS
 MOST_SHIFT, MOST_WIDE_SHIFT = 30, 62
 SUM_LIMIT = (1 << 31) - 1
-# The modes in the order of their codes in kernels.c, which are also the engine's; a test compares the three.
-_ROUNDINGS = tuple(
-    Rounding[name]
-    for name in ("FLOOR", "TOWARD_ZERO", "HALF_UP", "HALF_DOWN", "HALF_AWAY", "HALF_TOWARD_ZERO", "HALF_EVEN")
-)
-_OVERFLOWS = tuple(Overflow[name] for name in ("WRAP", "SATURATE", "SATURATE_SYMMETRIC", "ZERO"))
-_NO_OVERFLOW, _FULL_WORD = len(_OVERFLOWS), 32
+_NO_OVERFLOW, _FULL_WORD = len(OVERFLOWS), 32
 
 
 # Self-tests registered by other files; each returns what differs, empty if nothing.
@@ -227,12 +221,6 @@ def _at(array: Array | None) -> ctypes.c_void_p | None:
     return None if array is None else ctypes.c_void_p(array.__array_interface__["data"][0])
 
 
-@cache
-def code_of(mode: Rounding | Overflow) -> int:
-    """The code of a rounding or overflow in kernels.c."""
-    return _ROUNDINGS.index(mode) if isinstance(mode, Rounding) else _OVERFLOWS.index(mode)
-
-
 def modes_of(epilogue: Epilogue) -> tuple[int, int, int, int, int, int]:
     """(rounding, overflow, lowest integer, highest integer, word, sign) as codes of kernels.c."""
     q = epilogue.quantizer
@@ -309,8 +297,8 @@ def self_test(kernels: Kernels) -> str:
             x[0], w[:, 0] = (high, -weight_high - 1) if taps > 1 else (low, weight_high)
             b = rng.integers(-(1 << 20), 1 << 20, columns)
             sums = x @ w + b
-            for number, rounding in enumerate(_ROUNDINGS):
-                overflow = _OVERFLOWS[number % len(_OVERFLOWS)]
+            for number in range(len(ROUNDINGS)):
+                rounding, overflow = rounding_of(number), overflow_of(number % len(OVERFLOWS))
                 q = Quantizer(QFormat(9, 0, number % 2 == 0), rounding, overflow)
                 got = _by(kernels, x, w, b, bits, offset, Epilogue(number == 3, 7, q))
                 expected = convert(
@@ -330,8 +318,8 @@ def _wide_self_test(kernels: Kernels, rng: np.random.Generator) -> str:
         sums = x @ w
         low, high = split_weights(w)
         packed = np.concatenate([kernels.pack(part, 16) for part in (low, high)])
-        for number, rounding in enumerate(_ROUNDINGS):
-            overflow = _OVERFLOWS[number % len(_OVERFLOWS)]
+        for number in range(len(ROUNDINGS)):
+            rounding, overflow = rounding_of(number), overflow_of(number % len(OVERFLOWS))
             q, shift = Quantizer(QFormat(12, 0, number % 2 == 0), rounding, overflow), 26
             out, offset = np.empty((50, columns), np.float32), -(1 << 15)
             source = Source(x.astype(np.float32), *x.shape)

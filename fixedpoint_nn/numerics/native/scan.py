@@ -13,7 +13,8 @@ import numpy as np
 
 from fixedpoint_nn.numerics.arrays import Array, Ints
 from fixedpoint_nn.numerics.bounded_ints import FLOAT64
-from fixedpoint_nn.numerics.native.library import Epilogue, Kernels, code_of
+from fixedpoint_nn.numerics.mode_codes import code_of
+from fixedpoint_nn.numerics.native.library import Epilogue, Kernels
 from fixedpoint_nn.numerics.native.network import GROUP, SLACK, StepStruct, address, address_of, aligned_empty
 from fixedpoint_nn.numerics.native.steps import INT16, NotCompiled, fill_product, zero_of
 from fixedpoint_nn.numerics.overflow import limits

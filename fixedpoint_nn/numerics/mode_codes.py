@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""The codes of roundings and overflows in instructions and engine parameters: the only table of them."""
+"""The codes of roundings and overflows in instructions, engine parameters and the C kernels: the only table of them."""
 
 from __future__ import annotations
+
+from functools import cache
 
 from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.rounding import Rounding
 
-# Names of `Rounding` and `Overflow`; the code is the place. requantize.v and quantize_product.v implement them.
+# Names of `Rounding` and `Overflow`; the code is the place. requantize.v, quantize_product.v and
+# kernels.c implement them.
 ROUNDINGS = (
     "FLOOR",
     "TOWARD_ZERO",
@@ -27,3 +30,9 @@ def rounding_of(code: int) -> Rounding:
 def overflow_of(code: int) -> Overflow:
     """The overflow with this code."""
     return Overflow[OVERFLOWS[code]]
+
+
+@cache
+def code_of(mode: Rounding | Overflow) -> int:
+    """The code of a rounding or an overflow."""
+    return (ROUNDINGS if isinstance(mode, Rounding) else OVERFLOWS).index(mode.name)
