@@ -22,9 +22,7 @@ from fixedpoint_nn.hardware.compiler.strided_view import ALL_PADDING, View
 
 def by_sample(item: Compute) -> Iterator[Compute]:
     """The computation of all samples, or one for each of them, or one for each row of all images."""
-    if item.expression.shape[0] == 1 or not any(item.expression.parts):
-        yield item
-    elif item.target.rows_first:
+    if item.target.rows_first and any(item.expression.parts):
         turned = replace(item, expression=item.expression.over_views(_rows_before_samples))
         for row in _one_by_one(turned, _row_of_all):
             yield from _one_by_one(row, _sample)
@@ -39,7 +37,7 @@ def _one_by_one(item: Compute, part: Callable[[int, View], View]) -> Iterator[Co
         yield item
         return
     target, (count, *pixels, _) = item.target, views[0].shape
-    words = prod(pixels) * target.stride if not target.row else prod(pixels[:-1]) * target.row
+    words = pixels[0] * target.row if target.row else prod(pixels) * target.stride
     for number in range(count):
         yield replace(
             item,

@@ -52,7 +52,7 @@ def halves(
     shape = (samples, height, width // 2, channels)
     for first, view in enumerate(columns):
         part = replace(expression, shape=shape, parts=((replace(dot, view=view),),))
-        builder.compute(part, Target(buffer, first * half, channels, 2 * half), path)
+        builder.compute(part, Target(buffer, first * half, channels, row=2 * half), path)
     (batch,) = dense_axes((samples,), (image,))
     axes = (
         batch,

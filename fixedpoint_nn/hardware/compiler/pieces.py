@@ -43,9 +43,7 @@ def _pieces(item: Compute) -> Iterator[Compute]:
         return
     shape = views[0].shape[:-1]
     axis = next(axis for axis, size in enumerate(shape) if size > 1)
-    length = min(shape[axis] - 1, MOST)
-    while length > 1 and not all(_fits(_part(axis, 0, length, view)) for view in views):
-        length = (length + 1) // 2
+    length = min((shape[axis] + 1) // 2, MOST)
     target, row = item.target, item.target.row if axis < len(shape) - 1 else 0
     words = prod(shape[axis + 1 : -1]) * row if row else prod(shape[axis + 1 :]) * target.stride
     for start in range(0, shape[axis], length):

@@ -10,7 +10,13 @@ import pytest
 
 from fixedpoint_nn import FixedArray, Q, Quantizer, calibrate, layers, quantize, zoo
 from fixedpoint_nn.hardware import LoweringError
+from fixedpoint_nn.hardware.compiler.by_sample import by_sample
+from fixedpoint_nn.hardware.compiler.computation import computation
+from fixedpoint_nn.hardware.compiler.expression import constant, load
+from fixedpoint_nn.hardware.compiler.ir import Compute
+from fixedpoint_nn.hardware.compiler.kernel import Target
 from fixedpoint_nn.hardware.compiler.pipeline import CompiledNetwork, lower
+from fixedpoint_nn.hardware.compiler.strided_view import Atom, Buffer, View
 from fixedpoint_nn.hardware.emulator.twin import Twin
 from fixedpoint_nn.hardware.isa.instructions import Loop
 from fixedpoint_nn.hardware.isa.schedule import schedule
@@ -114,10 +120,38 @@ def test_a_convolution_of_fewer_rows_than_samples_has_a_run_for_each_row(stride:
     assert {tuple(atom.size for atom in run.pixels) for run in runs} == {(7, 3)}
 
 
+@pytest.mark.parametrize("declares", [True, False])
+def test_the_first_run_of_several_declares_the_result(declares: bool) -> None:
+    """Images that are transposed need three loops over pixels."""
+    axes = ((Atom(3, 100),), (Atom(5, 4),), (Atom(4, 20),), (Atom(4, 1),))
+    view, target = View(Buffer("x", 300), 0, axes, Q(4, 4)), Target(Buffer("y", 600), 40, 8)
+    runs = list(by_sample(Compute("y", "", (), load(view), target, declares)))
+    assert [(next(run.views()).offset, run.target.offset, run.declares) for run in runs] == [
+        (0, 40, declares), (100, 40 + 160, False), (200, 40 + 320, False),
+    ]  # fmt: skip
+    assert {run.expression.shape for run in runs} == {(1, 5, 4, 4)}
+
+
+def test_constant_images_of_more_samples_than_rows_are_one_run() -> None:
+    """They read no view, so nothing is turned."""
+    item = computation(constant(np.arange(4), 0, (5, 2, 3, 4), Q(4, 0)), "", "", (), 8)[0]
+    assert item.target.rows_first
+    assert [run.expression.shape for run in by_sample(item)] == [(5, 2, 3, 4)]
+
+
 def test_a_convolution_of_one_pixel_has_one_run() -> None:
     """Pixels and samples side by side are one loop."""
     lowered = check(layers.Conv2D(weights(8, 8), kernel=(1, 1), out=OUT), ints(3, 5, 4, 8), 8)
     assert len(lowered.kernels) == 1
+
+
+@pytest.mark.parametrize("count", [2, 7])
+def test_images_written_in_halves_for_pooling_stand_one_after_the_other(count: int) -> None:
+    net = layers.Sequential(
+        conv=layers.Conv2D(weights(9, 4), kernel=(3, 3), padding="same", out=OUT), pool=layers.MaxPool2D()
+    )
+    lowered = check(net, ints(count, 6, 12, 1), 16, words=8)
+    assert sum(run.skip for run in lowered.kernels) == 2 * count  # even and odd columns of every image
 
 
 def test_streamed_weights_are_sent_once_for_all_samples_of_a_run() -> None:

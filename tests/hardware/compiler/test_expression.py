@@ -84,6 +84,13 @@ EVERY = {"stored": X, "dot": DOT, "product": TWICE, "sum": SUM}
 
 
 @pytest.mark.parametrize("name", EVERY)
+def test_an_expression_over_other_views_has_their_pixels_and_its_own_channels(name: str) -> None:
+    changed = EVERY[name].over_views(lambda v: v.index((slice(None), slice(1, 3))))
+    assert changed.shape == (1, 2, 4)
+    assert np.array_equal(values(changed), values(EVERY[name])[:, 1:3])
+
+
+@pytest.mark.parametrize("name", EVERY)
 def test_a_term_is_cut_scaled_and_multiplied(name: str) -> None:
     e = EVERY[name]
     (term,) = e.terms

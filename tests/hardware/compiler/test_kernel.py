@@ -72,6 +72,7 @@ def test_a_long_outer_loop_of_taps_is_two(size: int, split: tuple[int, int] | No
         (65538, (32769, 2)),
         (65792, (32896, 2)),
         (1 << 24, (1 << 16, 256)),
+        (257 << 16, None),
         (1 << 25, None),
     ],
 )
@@ -83,7 +84,14 @@ def test_more_taps_than_one_loop_counts_are_two(size: int, split: tuple[int, int
 
 @pytest.mark.parametrize(
     ("size", "split"),
-    [(4096, None), (4097, (241, 17)), (8192, (4096, 2)), (4096 * 4096, (4096, 4096)), (4099, None)],
+    [
+        (4096, None),
+        (4097, (241, 17)),
+        (8192, (4096, 2)),
+        (4096 * 4096, (4096, 4096)),
+        (4096 * 4097, None),
+        (4099, None),
+    ],
 )
 def test_a_long_loop_over_pixels_is_two(size: int, split: tuple[int, int] | None) -> None:
     x, y = Atom(size, 8), Atom(3, 5)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,12 @@ import pytest
 
 from fixedpoint_nn import FixedArray, Q, Quantizer, RtlModel, layers
 from fixedpoint_nn.hardware import LoweringError
-from fixedpoint_nn.hardware.compiler.kernel import place_pixels
-from fixedpoint_nn.hardware.compiler.pieces import POSITIONS
+from fixedpoint_nn.hardware.compiler.expression import load
+from fixedpoint_nn.hardware.compiler.ir import Compute
+from fixedpoint_nn.hardware.compiler.kernel import Target, place_pixels
+from fixedpoint_nn.hardware.compiler.pieces import MOST_PIECES, POSITIONS, pieces
 from fixedpoint_nn.hardware.compiler.pipeline import CompiledNetwork, lower
+from fixedpoint_nn.hardware.compiler.strided_view import Atom, Buffer, View
 from fixedpoint_nn.hardware.emulator.twin import Twin
 from fixedpoint_nn.hardware.isa.schedule import schedule
 from fixedpoint_nn.network.quantized import Quantized
@@ -44,7 +48,7 @@ def check(net: Any, shape: tuple[int, ...], **options: Any) -> CompiledNetwork:
     ("net", "shape", "runs"),
     [
         (conv((1, 5), 1, 2, padding="same"), (1, 5000, 1), 2),
-        (conv((1, 5), 1, 2, padding="same", stride=(1, 2)), (1, 9001, 1), 3),
+        (conv((1, 5), 1, 2, padding="same", stride=(1, 2)), (1, 9001, 1), 2),
         (conv((3, 3), 1, 2, padding="same"), (5000, 3, 1), 2),
         (conv((3, 3), 1, 2, padding="same"), (2, 4099, 1), 4),
         (conv((1, 5), 1, 2), (1, 4103, 1), 2),
@@ -93,6 +97,53 @@ def test_more_pieces_than_a_program_should_have_are_refused_in_one_sentence() ->
         "does not fit the engine: it has rows of more than 4096 pixels, which take 1200 runs, and 512 is the most; "
         "split the image into narrower ones."
     )
+
+
+def image(rows: int, columns: int, declares: bool = True) -> Compute:
+    """A computation of every pixel of an image whose rows are kept apart."""
+    axes = ((), (Atom(rows, 10_000),), (Atom(columns, 1),), ())
+    view = View(Buffer("x", rows * 10_000), 0, axes, SOURCE)
+    return Compute("y", "", (), load(view), Target(Buffer("y", rows * columns * 8), 16, 8), declares)
+
+
+def test_as_many_pieces_as_a_program_should_have_are_made() -> None:
+    assert len(list(pieces(image(256, 4099)))) == MOST_PIECES
+    with pytest.raises(LoweringError, match="take 514 runs"):
+        list(pieces(image(257, 4099)))
+
+
+@pytest.mark.parametrize("declares", [True, False])
+def test_pieces_follow_each_other_and_the_first_declares_the_result(declares: bool) -> None:
+    found = list(pieces(image(3, 5003, declares)))
+    assert [(next(one.views()).offset, one.expression.shape) for one in found] == [
+        (row * 10_000 + start, (1, 1, size, 1))
+        for row in range(3)
+        for start, size in ((0, 2502), (2502, 2501))
+    ]
+    assert [one.target.offset for one in found] == [
+        16 + 8 * (5003 * row + start) for row in range(3) for start in (0, 2502)
+    ]
+    assert [one.declares for one in found] == [declares] + [False] * 5
+
+
+def test_rows_of_results_that_stand_apart_are_found_by_their_distance() -> None:
+    samples = replace(image(3, 5003), target=Target(Buffer("y", 500_000), 16, 8, row=50_000))
+    assert [one.target.offset for one in pieces(samples)] == [
+        16 + 50_000 * row + 8 * start for row in range(3) for start in (0, 2502)
+    ]
+    axes = ((Atom(5000, 400),), (Atom(3, 100),), (), ())
+    view = View(Buffer("x", 2_000_000), 0, axes, SOURCE)
+    images = replace(samples, expression=load(view))
+    assert [one.target.offset for one in pieces(images)][:2] == [16, 16 + 2500 * 3 * 50_000]
+
+
+def test_rows_that_are_too_many_are_cut_in_halves_or_at_the_limit() -> None:
+    def rows(count: int) -> list[int]:
+        return [one.expression.shape[1] for one in pieces(image(count, 3))]
+
+    assert rows(4096) == [4096]
+    assert rows(4097) == [2049, 2048]
+    assert rows(8193) == [4096, 4096, 1]
 
 
 def test_no_window_stands_where_its_position_would_wrap() -> None:
