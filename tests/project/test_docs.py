@@ -38,6 +38,10 @@ def python_of(page: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+# Pages that train, or compile and simulate large engines, for more than a minute.
+SLOW = {"board.md", "detect.md", "lanes.md", "resnet50.md"}
+
+
 def test_only_python_blocks_are_run_and_keep_their_lines() -> None:
     page = "text\n```python\na = 1\n```\n```sh\nmake\n```\nmore\n```python\nb = a\n```\n"
     assert python_of(page) == "\n\na = 1\n\n\n\n\n\n\nb = a\n\n"
@@ -46,7 +50,11 @@ def test_only_python_blocks_are_run_and_keep_their_lines() -> None:
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(page, marks=[pytest.mark.peers] if page.name in page_files.OF_PEERS else [])
+        pytest.param(
+            page,
+            marks=[pytest.mark.peers] * (page.name in page_files.OF_PEERS)
+            + [pytest.mark.slow] * (page.name in SLOW),
+        )
         for page in PAGES
         if python_of(page.read_text("utf-8")).strip()
     ],

@@ -63,7 +63,7 @@ def test_the_integers_come_back_from_the_coe_files_alone(folder):
     assert np.array_equal(loaded.expected, expected.ints.reshape(len(loaded.vectors), -1))
 
 
-@pytest.mark.parametrize(("lanes", "drain"), [(4, 4), (8, 2), (128, 16)])
+@pytest.mark.parametrize(("lanes", "drain"), [(4, 4), (8, 2), pytest.param(128, 16, marks=pytest.mark.slow)])
 def test_a_pack_of_a_wide_drain_comes_back_and_passes_with_its_cycles(lanes, drain, tmp_path):
     fixed, x = network("text model")
     folder = emit(fixed, x, tmp_path / "wide", lanes=lanes, drain=drain, corner_vectors=2)
@@ -75,7 +75,9 @@ def test_a_pack_of_a_wide_drain_comes_back_and_passes_with_its_cycles(lanes, dra
     assert verify(folder, trace=lanes < 128).passed
 
 
-@pytest.mark.parametrize(("lanes", "drain", "words"), [(4, 1, 4), (8, 2, 2), (64, 16, 8)])
+@pytest.mark.parametrize(
+    ("lanes", "drain", "words"), [(4, 1, 4), (8, 2, 2), pytest.param(64, 16, 8, marks=pytest.mark.slow)]
+)
 def test_a_pack_whose_lanes_are_in_groups_comes_back_and_passes_with_its_cycles(
     lanes, drain, words, tmp_path
 ):
