@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from tests.support.tflite_dilation import dilated
 from tests.support.tflite_models import TYPES, ModelBuilder, options
 from tests.support.tflite_products import MAKERS as PRODUCTS
 from tests.support.tflite_rearranging import MAKERS as REARRANGING
@@ -505,6 +506,7 @@ def lstm(d: Drawn) -> int:
 MAKERS: dict[str, Callable[[Drawn], int]] = {
     **PRODUCTS,
     **REARRANGING,
+    "SPACE_TO_BATCH_ND": dilated,
     "CONV_2D": conv_2d,
     "DEPTHWISE_CONV_2D": depthwise_conv_2d,
     "FULLY_CONNECTED": fully_connected,
