@@ -116,7 +116,7 @@ class LSTMCell:
     """z = x @ input_weight + h @ state_weight + bias; i, f, o = sigmoid(z[:3]), g = tanh(z[3]).
 
     z has 4 * units columns, in the order i, f, o, g. c' = f*c + i*g is rounded once, to `cell`; h' = o * tanh(c') is
-    rounded to `state`.
+    rounded to `state`. `peepholes`, (3 * units,), are weights of the cell in z: of c in i and f, of c' in o.
     """
 
     input_weight: Number = parameter()
@@ -128,6 +128,7 @@ class LSTMCell:
     cell: Quantizer | None = cast_point()
     state: Quantizer | None = cast_point()
     accumulator: Accumulator | None = accumulator_point()
+    peepholes: Number | None = parameter(default=None)
     states: ClassVar[tuple[str, ...]] = ("state", "cell")
 
     def __post_init__(self) -> None:
@@ -146,9 +147,21 @@ class LSTMCell:
         """One time step from `projected`: the output (batch, units), then the next h and c."""
         z = h.dot(self.state_weight, self.accumulator, projected) + self.bias
         gates = 3 * self.hidden
+        if self.peepholes is not None:
+            return self._step_with_peepholes(z[..., :gates], self.tanh(z[..., gates:]), c)
         i, f, o = self.sigmoid(z[..., :gates]).split(3)
         g = self.tanh(z[..., gates:])
         c = (f * c + i * g).cast(self.cell)
+        h = (o * self.cell_tanh(c)).cast(self.state)
+        return h, h, c
+
+    def _step_with_peepholes(self, z: Number, g: Number, c: Number) -> tuple[Any, Any, Any]:
+        """The same from z of the gates and the candidate g, where the gates see the cell."""
+        assert self.peepholes is not None
+        inner = 2 * self.hidden  # columns of i and f
+        i, f = self.sigmoid(z[..., :inner] + c.concat([c]) * self.peepholes[:inner]).split(2)
+        c = (f * c + i * g).cast(self.cell)
+        o = self.sigmoid(z[..., inner:] + c * self.peepholes[inner:])
         h = (o * self.cell_tanh(c)).cast(self.state)
         return h, h, c
 

@@ -47,6 +47,13 @@ def positive(i: Initialiser, layer: Any) -> Any:
     return layers.Sequential(absolute=layers.Abs(), line=line, layer=layer)
 
 
+def with_peepholes(i: Initialiser, lstm: layers.LSTM) -> layers.LSTM:
+    """The layer whose gates see the cell."""
+    (cell,) = lstm.cells
+    weights = i.tensor(np.linspace(-1, 1, 3 * cell.hidden))
+    return replace(lstm, cells=(replace(cell, peepholes=weights),))
+
+
 CASES: dict[str, Case] = {
     "Dense": Case(lambda i: i.dense(5, 3), (5,)),
     "Dense without bias": Case(lambda i: i.dense(5, 3, bias=False), (5,)),
@@ -81,6 +88,7 @@ CASES: dict[str, Case] = {
     "GRU, reset after": Case(lambda i: i.gru(3, 4, reset_after=True, last=True), (5, 3)),
     "LSTM": Case(lambda i: i.lstm(3, 4, depth=2), (5, 3)),
     "LSTM, last step": Case(lambda i: i.lstm(3, 4, last=True), (5, 3)),
+    "LSTM with peepholes": Case(lambda i: with_peepholes(i, i.lstm(3, 4)), (5, 3)),
     "Residual": Case(lambda i: layers.Residual(i.dense(5, 5)), (5,)),
     "Residual with shortcut": Case(lambda i: layers.Residual(i.dense(5, 3), i.dense(5, 3, bias=False)), (5,)),
     "Sequential": Case(

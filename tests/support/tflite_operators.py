@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from tests.support.tflite_dilation import dilated
 from tests.support.tflite_models import TYPES, ModelBuilder, options
 from tests.support.tflite_products import MAKERS as PRODUCTS
 from tests.support.tflite_rearranging import MAKERS as REARRANGING
@@ -423,7 +424,8 @@ def concatenation(d: Drawn) -> int:
 
 def _unary(d: Drawn, kind: str) -> int:
     image = d.image()
-    x = d.input(image, scale=d.scale(1e-3, 0.05 if kind == "EXP" else 0.3))
+    most = 0.05 if kind == "EXP" else 0.3
+    x = d.input(image, scale=d.scale(1e-5, 1e-3) if kind == "EXP" and d.bits == 16 else d.scale(1e-3, most))
     out = d.out(_scale(d, x))
     if kind == "LOGISTIC":
         out["scale"] = 1 / 256 if d.bits == 8 else 1 / 32768
@@ -437,7 +439,8 @@ def _unary(d: Drawn, kind: str) -> int:
     if kind == "GELU":
         made = options("Gelu", approximate=d.choice(True, False))
     if kind == "RSQRT":  # of a value without a sign
-        x = d.model.operator("RELU", [x], (1, *image), None, d.dtype, scale=d.scale(1e-3, 0.3), zero=-128)
+        about = {"scale": d.scale(1e-3, 0.3), "zero": -128 if d.bits == 8 else 0}
+        x = d.model.operator("RELU", [x], (1, *image), None, d.dtype, **about)
     if kind == "QUANTIZE":
         out["dtype"] = d.choice("int8", "int16")
         out["zero"] = 0 if out["dtype"] == "int16" else d.integer(-128, 127)
@@ -505,6 +508,7 @@ def lstm(d: Drawn) -> int:
 MAKERS: dict[str, Callable[[Drawn], int]] = {
     **PRODUCTS,
     **REARRANGING,
+    "SPACE_TO_BATCH_ND": dilated,
     "CONV_2D": conv_2d,
     "DEPTHWISE_CONV_2D": depthwise_conv_2d,
     "FULLY_CONNECTED": fully_connected,

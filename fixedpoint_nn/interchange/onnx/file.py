@@ -129,7 +129,7 @@ def _branching(
 ) -> OnnxOperation:
     """An If whose attributes are branches, and whose further inputs are what they take from outside."""
     branches = {
-        text(attribute.name): _branch(
+        text(attribute.name): branch_of(
             onnx, attribute.g, f"{operation.name}/{text(attribute.name)}", opset, folder
         )
         for attribute in node.attribute
@@ -143,7 +143,7 @@ def _branching(
     )
 
 
-def _branch(onnx: Any, graph: Any, prefix: str, opset: int, folder: Path | None) -> Branch:
+def branch_of(onnx: Any, graph: Any, prefix: str, opset: int, folder: Path | None) -> Branch:
     operations = [_operation(onnx, node, number, opset, folder) for number, node in enumerate(graph.node)]
     constants = {text(tensor.name): array_of(onnx, tensor, folder) for tensor in graph.initializer}
     made = {name for operation in operations for name in operation.outputs if name}.union(constants)

@@ -55,7 +55,7 @@ def evaluated(operation: OnnxOperation, operands: Sequence[Array | None], opset:
     names = [
         name if operand is not None else "" for name, operand in zip(operation.inputs, operands, strict=True)
     ]
-    attributes = {name: _attribute(onnx, value) for name, value in operation.attributes.items()}
+    attributes = {name: proto_attribute(onnx, value) for name, value in operation.attributes.items()}
     node = onnx.helper.make_node(operation.op, names, list(operation.outputs), **attributes)
     unknown = onnx.TypeProto()
     graph = onnx.helper.make_graph(
@@ -74,7 +74,7 @@ def evaluated(operation: OnnxOperation, operands: Sequence[Array | None], opset:
     return [np.asarray(result) for result in results]
 
 
-def _attribute(onnx: Any, value: Any) -> Any:
+def proto_attribute(onnx: Any, value: Any) -> Any:
     return onnx.numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
 
 

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from fixedpoint_nn.interchange.onnx import operators  # noqa: F401 - fills the table
 from fixedpoint_nn.interchange.onnx.builder import GraphBuilder
+from fixedpoint_nn.interchange.onnx.definitions import DEFINED, definition
 from fixedpoint_nn.interchange.onnx.doors import FLOATS, WHOLE, Door, arrangement, fixed_input
 from fixedpoint_nn.interchange.onnx.file import read
 from fixedpoint_nn.interchange.onnx.folding import computed
@@ -211,7 +212,7 @@ class OnnxConversion:
             self._choose(operation)
             return
         try:
-            supported = self._supports(operation)
+            supported = self._supports(operation) or self._is_defined(operation)
             operands: list[Operand] = []
             for name in operation.inputs:
                 if name and name not in self.operands:  # its node was refused
@@ -221,6 +222,9 @@ class OnnxConversion:
                         self.sizes.update(operation.outputs)
                     return
                 operands.append(self.operands[name] if name else None)
+            if self._is_defined(operation) and any(isinstance(x, OnnxValue) for x in operands):
+                self._convert_inside(definition(operation, operands, self.model.opset), operation)
+                return
             with np.errstate(all="ignore"):
                 results = self._results(operation, operands, supported)
         except Refused as refused:
@@ -254,17 +258,26 @@ class OnnxConversion:
             reason = "it is not as its specification says: a branch lacks results"
             self.refusals.append(Refusal(operation.name, operation.op, reason))
             return
+        self._convert_inside(branch, operation)
+
+    def _convert_inside(self, branch: Branch, operation: OnnxOperation) -> None:
+        """Convert the operations that stand for this one."""
         self.operands.update(branch.constants)
         for inner in branch.operations:
             self.hidden.update(inner.outputs)
             self._convert(inner)
-        for name, result in zip(operation.outputs, branch.outputs, strict=False):
-            if name and result in self.operands:
+        names = [name for name in operation.outputs if name]
+        for name, result in zip(names, branch.outputs, strict=False):
+            if result in self.operands:
                 self.operands[name] = self.operands[result]
 
     def _supports(self, operation: OnnxOperation) -> bool:
         """Whether there is a converter for this kind of node."""
         return operation.op in OPERATORS and not operation.domain
+
+    def _is_defined(self, operation: OnnxOperation) -> bool:
+        """Whether such nodes are read as the operators that define them."""
+        return operation.op in DEFINED and not operation.domain
 
     def _results(
         self, operation: OnnxOperation, operands: list[Operand], supported: bool

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fixedpoint_nn.interchange.onnx import operators  # noqa: F401 - fills the table
+from fixedpoint_nn.interchange.onnx.definitions import DEFINED
 from fixedpoint_nn.interchange.onnx.integers import operators as integers  # noqa: F401 - fills its table
 from fixedpoint_nn.interchange.onnx.integers.table import INTEGERS
 from fixedpoint_nn.interchange.onnx.step import OPERATORS
@@ -16,6 +17,7 @@ def operator_table(tests: Mapping[str, tuple[int, int]]) -> str:
     lines = ["| operator | becomes | refused | node tests: passed | refused |", "|---|---|---|---|---|"]
     rows = {name: (entry.becomes, entry.limits) for name, entry in OPERATORS.items()}
     rows |= {name: (entry.becomes, entry.limits) for name, entry in INTEGERS.items() if name not in rows}
+    rows |= {name: ("the operators that define it", limits) for name, limits in DEFINED.items()}
     rows["Constant"] = (
         "a parameter; what is computed from constants alone is computed at once",
         "as an output",

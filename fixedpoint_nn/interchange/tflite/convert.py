@@ -14,6 +14,7 @@ import numpy as np
 from fixedpoint_nn.interchange.affine.centred import Shifted
 from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, integer_format
 from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
+from fixedpoint_nn.interchange.tflite.dilation import with_dilations
 from fixedpoint_nn.interchange.tflite.file import read
 from fixedpoint_nn.interchange.tflite.floats import Unsupported, float_network, is_float
 from fixedpoint_nn.interchange.tflite.leading_axis import with_leading_axes
@@ -66,7 +67,7 @@ class TfliteConversion:
 
     def __init__(self, model: TfliteModel, softmax: bool = True) -> None:
         try:
-            self.model = with_leading_axes(without_variables(model))
+            self.model = with_leading_axes(with_dilations(without_variables(model)))
         except Unsuited as reason:
             raise UnsupportedModel(f"the model {reason}") from None
         self.softmax = softmax

@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""LOGISTIC and TANH of 16-bit values: linear interpolation between 256 points of the logistic function."""
+"""Real functions of 16-bit values: linear interpolation between points.
+
+LOGISTIC and TANH have 256 points of the logistic function, the others 513 of their own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from fixedpoint_nn.interchange.affine.constants import Unsuited, integer_format
+from fixedpoint_nn.interchange.affine.interpolation import interpolated
 from fixedpoint_nn.interchange.affine.rescale import Lookup
 from fixedpoint_nn.interchange.tflite.model import TfliteTensor
 from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep
@@ -39,10 +44,25 @@ def tanh(step: TfliteStep) -> Made:
     return _curve(step, "tanh", _tanh(_scaled(step, 1)))
 
 
-def _curve(step: TfliteStep, name: str, codes: Ints) -> Made:
+def by_segments(step: TfliteStep, function: Callable[[Any], Any]) -> Made:
+    """A function of 32-bit floats, which are the ends and middles of 512 segments."""
     x, output = step.value(0), step.output()
+    scale = np.float32(x.tensor.scale)
+    ends = scale * np.float32(CODES[0]), scale * np.float32(CODES[-1])
+    with np.errstate(over="ignore", invalid="ignore"):
+        codes = interpolated(function, *ends, np.float32(output.scale))
+    return _tabulated(step, step.operator.kind.lower(), codes)
+
+
+def _curve(step: TfliteStep, name: str, codes: Ints) -> Made:
+    output = step.output()
     if output.dtype != "int16" or np.frexp(output.scale) != (0.5, -14):
         raise Unsuited(f"has the output scale {output.scale}, and TFLite's has 2**-15")
+    return _tabulated(step, name, codes)
+
+
+def _tabulated(step: TfliteStep, name: str, codes: Ints) -> Made:
+    x, output = step.value(0), step.output()
     f, landing = x.format, integer_format(-(1 << 15), (1 << 15) - 1)
     inside = codes[f.int_min + (1 << 15) : f.int_max + 1 + (1 << 15)]
     table = ValueTable(name, f, Quantizer(landing, name=step.name), tuple(inside.tolist()))

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import erfc, sqrt
 from typing import Any
 
 import numpy as np
@@ -14,14 +13,22 @@ from fixedpoint_nn.interchange.affine.gemmlowp import inverse_square_root
 from fixedpoint_nn.interchange.affine.multiplier import multiplied, quantized_multiplier, round_away
 from fixedpoint_nn.interchange.affine.rescale import Lookup
 from fixedpoint_nn.interchange.tflite.codes import eight_bits, tabulated
-from fixedpoint_nn.interchange.tflite.curves16 import CURVES16
+from fixedpoint_nn.interchange.tflite.curves16 import CURVES16, by_segments
+from fixedpoint_nn.interchange.tflite.real_functions import (
+    ONE,
+    elu,
+    exp,
+    gelu,
+    gelu_by_tanh,
+    logistic,
+    rounded,
+    tanh,
+)
 from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep, TfliteValue
 from fixedpoint_nn.numerics.value_table import ValueTable
 
 EITHER = "int8", "uint8"
-ONE = np.float32(1)
-HALF = np.float32(0.5)
-SQRT_2_OVER_PI = np.float32(sqrt(2 / np.pi))
+BY_SEGMENTS = "EXP", "GELU", "LOG"  # if of 16 bits
 FINE = 20  # bits behind the point of an inverse square root
 
 
@@ -34,6 +41,8 @@ def curve(
         x, output = step.value(0), step.output()
         if step.same_type(x.tensor, output) == "int16" and step.operator.kind in CURVES16:
             return CURVES16[step.operator.kind](step)
+        if output.dtype == "int16" and step.operator.kind in BY_SEGMENTS:
+            return by_segments(step, function)
         eight_bits(step, x, types)
         if name == "logistic" and np.float32(output.scale) != np.float32(1 / 256):
             raise Unsuited(f"has the output scale {output.scale}, and TFLite's has 1/256")
@@ -59,35 +68,6 @@ def _table(step: TfliteStep, x: TfliteValue, name: str, function: Callable[[Any]
     )
 
 
-def rounded(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A function of doubles, rounded to 32-bit floats."""
-    return lambda x: function(x.astype(np.float64)).astype(np.float32)
-
-
-exp, tanh, expm1 = rounded(np.exp), rounded(np.tanh), rounded(np.expm1)
-_erfc = rounded(np.vectorize(erfc, otypes=[np.float64]))
-
-
-def logistic(x: Any) -> Any:
-    """1 / (1 + exp(-x)), with a correctly rounded exp."""
-    return ONE / (ONE + exp(-x))
-
-
-def elu(x: Any) -> Any:
-    """x, or exp(x) - 1 below zero."""
-    return np.where(x < 0, expm1(np.minimum(x, 0)), x)
-
-
-def gelu(x: Any) -> Any:
-    """x * erfc(-x / sqrt(2)) / 2."""
-    return HALF * x * _erfc(x * np.float32(-sqrt(0.5)))
-
-
-def gelu_by_tanh(x: Any) -> Any:
-    """The approximation x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2."""
-    return HALF * x * (ONE + tanh(SQRT_2_OVER_PI * (x + np.float32(0.044715) * x * x * x)))
-
-
 def convert_gelu(step: TfliteStep) -> Made:
     """Convert GELU, exact or by its approximation."""
     return curve("gelu", gelu_by_tanh if step.options["Approximate"] else gelu, EITHER)(step)
@@ -107,6 +87,8 @@ def log(step: TfliteStep) -> Made:
 def rsqrt(step: TfliteStep) -> Made:
     """Convert RSQRT by Newton's iteration in whole numbers; the highest code at zero, and below it, where none is."""
     x, output = step.value(0), step.output()
+    if step.same_type(x.tensor, output) == "int16":
+        return by_segments(step, _reciprocal_root(output.codes[1] * np.float32(output.scale)))
     eight_bits(step, x, ("int8",))
     root = np.sqrt(np.float32(x.tensor.scale)) * np.float32(output.scale)
     m, shift = quantized_multiplier(float(1.0 / np.float64(root)))
@@ -118,6 +100,11 @@ def rsqrt(step: TfliteStep) -> Made:
         return multiplied(multiplied(1, inverse, FINE - places), m, shift - FINE)
 
     return tabulated(step, x, function)
+
+
+def _reciprocal_root(largest: Any) -> Callable[[Any], Any]:
+    """1 / sqrt(x), or the largest number where there is none."""
+    return lambda x: np.where(x > 0, ONE / np.sqrt(np.where(x > 0, x, ONE)), largest)
 
 
 CURVES = {

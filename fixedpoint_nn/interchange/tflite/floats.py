@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fixedpoint_nn.interchange.affine.constants import Unsuited
+from fixedpoint_nn.interchange.tflite.dilation import with_dilations
 from fixedpoint_nn.interchange.tflite.float_operators import FLOAT_OPERATORS
 from fixedpoint_nn.interchange.tflite.float_step import FloatStep
 from fixedpoint_nn.interchange.tflite.leading_axis import with_leading_axes
@@ -39,7 +40,10 @@ def float_network(model: TfliteModel) -> Imported:
     from fixedpoint_nn.interchange.onnx.reader import converted
     from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 
-    model = with_leading_axes(model)
+    try:
+        model = with_leading_axes(with_dilations(model))
+    except Unsuited as reason:
+        raise Unsupported([f"the model {reason}"]) from None
     names = tensor_names(model)
     known = {place: names[place] for place in model.inputs}
     operations: list[OnnxOperation] = []

@@ -44,6 +44,7 @@ def tensors(
     places |= {place: part for place, part in ends.items() if known.tensors[place].dtype != "float32"}
     outside = len(known.inputs) - len(known.states)
     inside = len(model.tensors)  # what a variable holds after a call is read from the variable itself
+    places = {place: part for place, part in places.items() if place < inside or place in known.outputs}
     read_from = {state.stored: state.read for state in known.states if state.stored >= inside}
     wanted = [read_from.get(place, place) for place in places]
     found = _interpreted(Path(path), xs[:outside], wanted, stateful=bool(known.states))
@@ -63,7 +64,11 @@ def _floats(path: Path, model: TfliteModel, xs: Sequence[Array]) -> Iterator[tup
     if len(xs) != len(found.inputs):
         raise TfliteError(f"{path} has {len(found.inputs)} inputs, and was given {len(xs)} arrays of samples")
     places = {name: place for place, name in tensor_names(model).items()}
-    doors = {door.name: door for door in (*found.inside, *found.outputs) if door.axes[0] is not None}
+    doors = {
+        door.name: door
+        for door in (*found.inside, *found.outputs)
+        if door.axes[0] is not None and door.name in places
+    }
     theirs = _interpreted(path, xs, [places[name] for name in doors], stateful=False)
     net: Any = replace(found.net, outputs=tuple(door.node for door in doors.values()))
     results = net(*xs)

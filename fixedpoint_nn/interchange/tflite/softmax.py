@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import exp as exponential_of
+from math import exp as exp_of
 from math import floor
 
 import numpy as np
@@ -29,6 +29,7 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding
 from fixedpoint_nn.numerics.value_table import ValueTable
 
+exponential_of = np.vectorize(exp_of, otypes=[np.float64])  # the C library's
 INTEGER_BITS = 5  # of a scaled difference
 
 

@@ -145,7 +145,7 @@ def test_choices_by_a_constant(turned: bool) -> None:
     check(model(nodes, {"x": ["N", 2, 3]}, ["y"], constants), {"x": floats(4, 2, 3)})
 
 
-@pytest.mark.parametrize("how", ["added", "added with a bias", "chosen", "chosen by the other"])
+@pytest.mark.parametrize("how", ["added", "added with a bias", "chosen", "chosen by the other", "cast"])
 def test_masks_before_a_softmax(how: str) -> None:
     kept = np.tril(np.ones((4, 4), bool))
     mask = np.where(kept, 0.5 if "bias" in how else 0, -np.inf).astype(np.float32)
@@ -153,12 +153,48 @@ def test_masks_before_a_softmax(how: str) -> None:
     first = {
         "chosen": node("Where", "k x low", "a"), "chosen by the other": node("Where", "h low x", "a"),
     }.get(how, node("Add", "x m", "a"))  # fmt: skip
-    blob = model([first, node("Softmax", "a", "y", axis=-1)], {"x": ["N", 2, 4, 4]}, ["y"], constants)
+    cast = node("Cast", "a", "b", to=TensorProto.FLOAT)
+    rest = (
+        [cast, node("Softmax", "b", "y", axis=-1)] if how == "cast" else [node("Softmax", "a", "y", axis=-1)]
+    )
+    blob = model([first, *rest], {"x": ["N", 2, 4, 4]}, ["y"], constants)
     found = check(blob, {"x": floats(3, 2, 4, 4)})
     assert any(
         isinstance(part.layer, layers.Softmax) and part.layer.mask is not None
         for part in found.net.parts.values()
     )
+
+
+def test_a_row_of_which_the_mask_hides_all_has_no_shares() -> None:
+    """As PyTorch writes a softmax without NaN, which is what 0 / 0 gives."""
+    kept = np.tril(np.ones((4, 4), bool), -1)
+    nodes = [node("Where", "k x low", "a"), node("Softmax", "a", "s", axis=-1)]
+    nodes += [node("IsNaN", "s", "n"), node("Where", "n zero s", "y")]
+    constants = {"k": kept, "low": np.float32(-np.inf), "zero": np.float32(0)}
+    check(model(nodes, {"x": ["N", 2, 4, 4]}, ["y"], constants), {"x": floats(3, 2, 4, 4)})
+
+
+def test_an_lstm_whose_gates_see_the_cell() -> None:
+    constants = {
+        name: floats(*shape) for name, shape in {"w": (2, 12, 4), "r": (2, 12, 3), "p": (2, 9)}.items()
+    }
+    nodes = [node("LSTM", "x w r _ _ _ _ p", "y", hidden_size=3, direction="bidirectional")]
+    check(model(nodes, {"x": [5, "N", 4]}, ["y"], constants), {"x": floats(5, 6, 4)})
+
+
+@pytest.mark.parametrize("causal", [0, 1])
+@pytest.mark.parametrize("heads", [1, 2])
+def test_attention_is_read_as_its_definition(causal: int, heads: int) -> None:
+    shapes = {"q": ["N", 4, 5, 8], "k": ["N", heads, 6, 8], "v": ["N", heads, 6, 3]}
+    blob = model([node("Attention", "q k v", "y", is_causal=causal)], shapes, ["y"], opset=23)
+    check(blob, {name: floats(3, *shape[1:], seed=len(name)) for name, shape in shapes.items()})
+
+
+@pytest.mark.parametrize("size", [3, 5])
+@pytest.mark.parametrize("beta", [0.5, 0.75, 1.0])
+def test_local_responses(size: int, beta: float) -> None:
+    nodes = [node("LRN", "x", "y", size=size, alpha=0.25, beta=beta, bias=1.5)]
+    check(model(nodes, {"x": ["N", 6, 3, 2]}, ["y"]), {"x": floats(4, 6, 3, 2)})
 
 
 def test_constants_are_repeated_along_the_batch() -> None:

@@ -272,6 +272,9 @@ class IntegerConversion(OnnxConversion):
     def _supports(self, operation: OnnxOperation) -> bool:
         return (operation.op in INTEGERS or operation.op in MOVES) and not operation.domain
 
+    def _is_defined(self, operation: OnnxOperation) -> bool:
+        return False  # the runtime computes it with floats
+
     def _unknown(self, operation: OnnxOperation) -> str:
         if operation.op in REASONS or operation.domain:
             return super()._unknown(operation)

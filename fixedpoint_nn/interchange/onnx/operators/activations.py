@@ -15,6 +15,7 @@ from fixedpoint_nn.interchange.onnx.masks import mask_of
 from fixedpoint_nn.interchange.onnx.step import OnnxStep, axis_of, operator
 from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
+from fixedpoint_nn.numerics.arrays import Array
 
 
 @operator("Relu", "ReLU")
@@ -118,14 +119,27 @@ def softmax(step: OnnxStep) -> OnnxValue:
     axis = axis_of(step.attribute("axis", -1 if step.opset >= 13 else 1), rank)
     if step.opset >= 13 or axis == rank - 1:
         x = step.builder.last(x, axis)
-        mask = None if kept is None else tensor(beside(kept.astype(np.float32), x))
-        return step.unary(layers.Softmax(mask=mask), x)
+        return step.unary(layers.Softmax(), x) if kept is None else _masked_softmax(step, x, kept, axis)
     if kept is not None:
         raise Refused("it masks elements of several axes that are normalised together")
     rows = step.builder.reshaped(x, (*x.dims[:axis], prod(x.dims[axis:])), f"{step.name}_rows")
     rows = step.builder.last(rows, axis)
     result = step.unary(layers.Softmax(), rows)
     return step.builder.reshaped(replace(result, flat=None), x.dims, step.name)
+
+
+def _masked_softmax(step: OnnxStep, x: OnnxValue, kept: Array, axis: int) -> OnnxValue:
+    """A softmax of what is kept; the shares of a row of which nothing is kept are 0."""
+    along = tuple(n if a == axis else 1 for a, n in enumerate(x.dims))
+    kept = np.broadcast_to(kept, np.broadcast_shapes(kept.shape, along))
+    any_kept = kept.any(axis=axis - len(x.dims), keepdims=True)
+    shares = step.unary(layers.Softmax(mask=tensor(beside((kept | ~any_kept).astype(np.float32), x))), x)
+    if any_kept.all():
+        return shares
+    rows = step.builder.add(
+        f"{step.name}_rows", layers.Constant(tensor(beside(any_kept.astype(np.float32), x)))
+    )
+    return step.made(layers.Multiply(), [shares, rows], x.dims, x.axes)
 
 
 def scalar(number: float) -> Tensor:

@@ -56,9 +56,14 @@ for _name, _turned, _negated in (
 
 
 @operator("Equal", "Embedding where whole numbers are compared with 0, 1, 2, ...", "all other comparisons")
-def equal(step: OnnxStep) -> OnnxValue:
-    """Convert Equal of ids, on an axis of length 1, with all of their values, which is a row of one 1 for each."""
+def equal(step: OnnxStep) -> Result:
+    """Convert Equal of ids, on an axis of length 1, with all of their values, which is a row of one 1 for each.
+
+    No value here is infinite, so none is equal to infinity.
+    """
     ids, values = (step.operands if isinstance(step.operands[0], OnnxValue) else step.operands[::-1])[:2]
+    if isinstance(ids, OnnxValue) and ids.kind == "float" and _infinite(values):
+        return np.zeros((1,) * max(len(ids.dims), np.ndim(values)), bool)
     if not isinstance(ids, OnnxValue) or ids.kind != "int" or isinstance(values, OnnxValue) or values is None:
         raise Refused("it compares other values than whole numbers with constants")
     count, rank = values.size, len(ids.dims)
@@ -76,6 +81,10 @@ def equal(step: OnnxStep) -> OnnxValue:
     blocks = [((axis,), (size,)) for axis, size in enumerate(ids.dims[:-1])]
     joined_axes = step.builder.regrouped(made, [*blocks, ((rank - 1, rank), (count,))], f"{step.name}_shaped")
     return replace(joined_axes, kind=TRUTH)
+
+
+def _infinite(values: Operand) -> bool:
+    return isinstance(values, np.ndarray) and values.dtype.kind == "f" and bool(np.isinf(values).all())
 
 
 @operator("OneHot", "Embedding", "another axis than a new last one; depths and values that are computed")

@@ -14,7 +14,7 @@ from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.onnx.builder import tensor
 from fixedpoint_nn.interchange.onnx.doors import FLOATS
 from fixedpoint_nn.interchange.onnx.file import package
-from fixedpoint_nn.interchange.onnx.masks import hides, masked, without_mask
+from fixedpoint_nn.interchange.onnx.masks import Masked, hides, masked, without_mask
 from fixedpoint_nn.interchange.onnx.operators.activations import scalar
 from fixedpoint_nn.interchange.onnx.step import OnnxStep, operator
 from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
@@ -44,6 +44,14 @@ def _hidden(step: OnnxStep, x: OnnxValue, constant: Array) -> OnnxValue:
 def total(step: OnnxStep) -> OnnxValue:
     """Convert Sum."""
     return joined(step, layers.Add(), len(step.operands))
+
+
+@operator("Mean", "Add, Multiply", WRAPS)
+def mean(step: OnnxStep) -> OnnxValue:
+    """Convert Mean."""
+    count = len(step.operands)
+    step.operands = [joined(step, layers.Add(), count), np.array(1 / count, np.float32)]
+    return joined(step, layers.Multiply(), 2)
 
 
 @operator("Sub", "Subtract, or Add of the negated constant", WRAPS)
@@ -181,6 +189,10 @@ def cast(step: OnnxStep) -> OnnxValue:
         return replace(x, kind="float" if to in FLOATS else "bool")
     if x.kind == "float" and to not in ("FLOAT", "DOUBLE"):
         raise Refused(f"it casts floats to {to}, which rounds them")
+    if isinstance(x.kind, Masked):
+        if to not in ("FLOAT", "DOUBLE"):
+            raise Refused(x.kind.reason)
+        return x
     if x.kind == "int" and not (to in FLOATS or to in ("INT32", "INT64")):
         raise Refused(f"it casts whole numbers to {to}, which may not hold them")
     return replace(x, kind="float" if to in FLOATS else "int")

@@ -12,7 +12,7 @@ from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.onnx.builder import of_all_samples, tensor
 from fixedpoint_nn.interchange.onnx.operators.elementwise import aligned
 from fixedpoint_nn.interchange.onnx.operators.products import without
-from fixedpoint_nn.interchange.onnx.step import OnnxStep, axis_of, operator
+from fixedpoint_nn.interchange.onnx.step import OnnxStep, Result, axis_of, operator
 from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 
 
@@ -56,9 +56,9 @@ def part(step: OnnxStep, x: OnnxValue, axis: int, indices: range, name: str = ""
     return replace(x, node=step.builder.add(name or step.name, layer, x.node), dims=dims, flat=None)
 
 
-@operator("Split", "Slice", "splits of the batch, or into nothing")
-def split(step: OnnxStep) -> list[OnnxValue]:
-    """Convert Split."""
+@operator("Split", "Slice", "splits of the batch")
+def split(step: OnnxStep) -> list[Result]:
+    """Convert Split; a part of nothing, which Concat leaves out, is a constant."""
     x = step.value(0, kind="")
     axis = axis_of(int(step.attribute("axis", 0)), len(x.dims))
     sizes, count = step.integers(1, "split"), step.attribute("num_outputs")
@@ -73,6 +73,8 @@ def split(step: OnnxStep) -> list[OnnxValue]:
     starts = np.cumsum([0, *sizes])
     return [
         part(step, x, axis, range(int(start), int(start) + size), f"{step.name}_{number}")
+        if size
+        else np.zeros((*x.dims[:axis], 0, *x.dims[axis + 1 :]), np.float32)
         for number, (start, size) in enumerate(zip(starts, sizes, strict=False))
     ]
 
@@ -80,6 +82,7 @@ def split(step: OnnxStep) -> list[OnnxValue]:
 @operator("Concat", "Concat", "joins along the batch")
 def concat(step: OnnxStep) -> OnnxValue:
     """Convert Concat."""
+    step.operands = [x for x in step.operands if isinstance(x, OnnxValue) or (x is not None and x.size)]
     values = [x for x in step.operands if isinstance(x, OnnxValue)]
     rank = len(values[0].dims)
     axis = axis_of(int(step.needed("axis")), rank)

@@ -12,6 +12,7 @@ from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.onnx.builder import tensor
 from fixedpoint_nn.interchange.onnx.operators.activations import scalar
 from fixedpoint_nn.interchange.onnx.operators.curves import elementwise_product
+from fixedpoint_nn.interchange.onnx.operators.products import relabelled, times_matrix
 from fixedpoint_nn.interchange.onnx.step import OnnxStep, axis_of, operator
 from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numerics.arrays import Array
@@ -69,6 +70,33 @@ def lp_normalization(step: OnnxStep) -> OnnxValue:
     x = step.value(0)
     axis = axis_of(int(step.attribute("axis", -1)), len(x.dims))
     return normalized(step, x, (axis,), NOTHING, centred=False, mean=False)
+
+
+@operator(
+    "LRN", "Multiply, Dense, ReciprocalSqrt, Sqrt, Multiply", "powers that are no multiples of a quarter"
+)
+def local_response_normalization(step: OnnxStep) -> OnnxValue:
+    """Convert LRN: x * (bias + alpha / size * the sum of the squares of `size` channels around it) ** -beta."""
+    x, size, beta = step.value(0), int(step.needed("size")), float(step.attribute("beta", 0.75))
+    quarters = round(4 * beta)
+    if quarters != 4 * beta or not 1 <= quarters <= 8 or size < 1:
+        raise Refused(f"its beta is {beta} and its size {size}")
+    places = np.arange(x.dims[1])
+    ahead = places[:, np.newaxis] - places  # from the sum's channel to the square's
+    near = (ahead >= -((size - 1) // 2)) & (ahead <= size // 2)
+    share = np.float32(step.attribute("alpha", 1e-4)) / np.float32(size)
+    bias = np.full(x.dims[1], step.attribute("bias", 1.0), np.float32)
+    last = (0, *range(2, len(x.dims)), 1)
+    squares = relabelled(elementwise_product(step, x, x), last)
+    sums = times_matrix(step, squares, share * near.astype(np.float32), bias)
+    sums = relabelled(sums, tuple(last.index(a) for a in range(len(last))))
+    whole, rest = divmod(quarters, 2)
+    root = step.unary(layers.ReciprocalSqrt(), sums)
+    factors = [root] * whole + ([step.unary(layers.Sqrt(), root)] if rest else [])
+    made = elementwise_product(step, x, step.builder.arranged(factors[0], x.order))
+    for factor in factors[1:]:
+        made = elementwise_product(step, made, step.builder.arranged(factor, x.order))
+    return made
 
 
 @operator("MeanVarianceNormalization", "LayerNorm", "over the batch, as without attributes")

@@ -17,14 +17,13 @@ from fixedpoint_nn.numerics.arrays import Array
 LIMITS = "clip; other activations than the usual ones; sequences of different lengths"
 
 
-@operator("LSTM", "LSTM, Slice, Concat", f"{LIMITS}; peepholes; input_forget")
+@operator("LSTM", "LSTM, Slice, Concat", f"{LIMITS}; input_forget")
 def lstm(step: OnnxStep) -> list[OnnxValue]:
     """Convert LSTM."""
     step.must_be("input_forget", 0)
     peepholes = step.optional(7, "peepholes")
-    if peepholes is not None and peepholes.any():
-        raise Refused("it has peepholes")
-    return _recurrent(step, 4, ["Sigmoid", "Tanh", "Tanh"], _lstm_layer, states=2)
+    seen = None if peepholes is None or not peepholes.any() else peepholes
+    return _recurrent(step, 4, ["Sigmoid", "Tanh", "Tanh"], _lstm_layer, states=2, peepholes=seen)
 
 
 @operator("GRU", "GRU, Slice, Concat", LIMITS)
@@ -32,7 +31,7 @@ def gru(step: OnnxStep) -> list[OnnxValue]:
     """Convert GRU, with the reset before or after the product."""
     after = bool(step.attribute("linear_before_reset", 0))
 
-    def layer(w: Array, r: Array, bias: tuple[Array, Array], _: str) -> Any:
+    def layer(w: Array, r: Array, bias: tuple[Array, Array], _: str, __: Array | None) -> Any:
         return _gru_layer(w, r, bias, after)
 
     return _recurrent(step, 3, ["Sigmoid", "Tanh"], layer, states=1)
@@ -44,10 +43,13 @@ def rnn(step: OnnxStep) -> list[OnnxValue]:
     return _recurrent(step, 1, ["Tanh"], _rnn_layer, states=1)
 
 
-def _lstm_layer(w: Array, r: Array, bias: tuple[Array, Array], _: str) -> Any:
+def _lstm_layer(w: Array, r: Array, bias: tuple[Array, Array], _: str, peepholes: Array | None) -> Any:
     """The LSTM layer; ONNX's order of gates is i, o, f, c, here it is i, f, o, c."""
     order = (0, 2, 1, 3)
-    cell = layers.LSTMCell(_columns(w, 4, order), _columns(r, 4, order), _columns(sum(bias), 4, order))
+    seen = None if peepholes is None else _columns(peepholes, 3, order[:3])
+    cell = layers.LSTMCell(
+        _columns(w, 4, order), _columns(r, 4, order), _columns(sum(bias), 4, order), peepholes=seen
+    )
     return layers.LSTM((cell,))
 
 
@@ -68,7 +70,7 @@ def _gru_layer(w: Array, r: Array, bias: tuple[Array, Array], after: bool) -> An
     return layers.GRU((cell,))
 
 
-def _rnn_layer(w: Array, r: Array, bias: tuple[Array, Array], activation: str) -> Any:
+def _rnn_layer(w: Array, r: Array, bias: tuple[Array, Array], activation: str, _: Array | None) -> Any:
     function = layers.Tanh() if activation == "Tanh" else layers.Rectifier()
     return layers.RNN((layers.RNNCell(tensor(w.T), tensor(r.T), tensor(bias[0] + bias[1]), function),))
 
@@ -79,7 +81,9 @@ def _columns(rows: Any, gates: int, order: tuple[int, ...]) -> Any:
     return tensor(np.concatenate([parts[gate] for gate in order]).T)
 
 
-def _recurrent(step: OnnxStep, gates: int, usual: list[str], layer: Any, states: int) -> list[OnnxValue]:
+def _recurrent(
+    step: OnnxStep, gates: int, usual: list[str], layer: Any, states: int, peepholes: Array | None = None
+) -> list[OnnxValue]:
     """Convert an LSTM, GRU or RNN of one or two directions; returns its outputs."""
     w, r = step.constant(1, "weights"), step.constant(2, "recurrence weights")
     hidden, direction = (
@@ -103,6 +107,10 @@ def _recurrent(step: OnnxStep, gates: int, usual: list[str], layer: Any, states:
         raise Refused(
             f"weights of the shapes {[list(x.shape) for x in (w, r, biases)]} do not fit, direction {direction!r}"
         )
+    if peepholes is not None and peepholes.shape != (count, 3 * hidden):
+        raise Refused(
+            f"its peepholes have the shape {list(peepholes.shape)}, and {[count, 3 * hidden]} is needed"
+        )
     lengths = step.optional(4, "sequence_lens")
     if lengths is not None and not (lengths == time).all():
         raise Refused(
@@ -113,7 +121,13 @@ def _recurrent(step: OnnxStep, gates: int, usual: list[str], layer: Any, states:
         _direction(
             step,
             xs,
-            layer(w[d], r[d], (biases[d][: gates * hidden], biases[d][gates * hidden :]), kind),
+            layer(
+                w[d],
+                r[d],
+                (biases[d][: gates * hidden], biases[d][gates * hidden :]),
+                kind,
+                None if peepholes is None else peepholes[d],
+            ),
             _states(step, xs, d, count, states, hidden),
             backwards=direction == "reverse" or d == 1,
             name=step.name if count == 1 else f"{step.name}_{'forward' if d == 0 else 'reverse'}",

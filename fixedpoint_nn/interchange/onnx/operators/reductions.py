@@ -88,8 +88,18 @@ def _reduced(step: OnnxStep, x: OnnxValue, how: str) -> OnnxValue:
 @operator("ArgMax", "Argmax", "another axis than the channels of an image; select_last_index")
 def arg_max(step: OnnxStep) -> OnnxValue:
     """Convert ArgMax."""
+    return _place(step, step.value(0))
+
+
+@operator("ArgMin", "Argmax of the negated", "select_last_index")
+def arg_min(step: OnnxStep) -> OnnxValue:
+    """Convert ArgMin."""
+    return _place(step, scaled(step, step.value(0), -1))
+
+
+def _place(step: OnnxStep, x: OnnxValue) -> OnnxValue:
+    """The place of the largest along an axis."""
     step.must_be("select_last_index", 0)
-    x = step.value(0)
     axis = axis_of(int(step.attribute("axis", 0)), len(x.dims))
     x = step.builder.last(x, axis)
     keep = bool(step.attribute("keepdims", 1))
