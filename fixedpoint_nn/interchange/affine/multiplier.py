@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from math import frexp
 from typing import Any
@@ -81,18 +82,28 @@ def proven_multiplier(
         raise Unsuited(f"has the multiplier {reals.min()}, which is no positive number")
     reached = np.arange(codes[0] + 1, codes[1] + 1, dtype=np.int64)[np.newaxis]
     wanted = _first_sums(reals[:, np.newaxis], reached, sums)
+    channels = deque(range(len(reals)))  # the one that refuted the last multipliers first
+
+    def same(proven: Proven) -> bool:
+        for channel in channels:
+            if not _same(proven, channel, reached[0], wanted[channel], sums):
+                channels.remove(channel)
+                channels.appendleft(channel)
+                return False
+        return True
+
     step = 1 if reached.size < 1024 else 5
     for bits in (*range(fewest_bits, MOST_MULTIPLIER_BITS, step), MOST_MULTIPLIER_BITS):
         pairs = [_of_bits(float(real), bits) for real in reals]
         for nudge in (0, 1, -1):
             proven = Proven(tuple(m + nudge for m, _ in pairs), tuple(shift for _, shift in pairs))
-            if _same(proven, reached[0], wanted, sums):
+            if same(proven):
                 return proven
     for bits, low in ((40, 12), (46, 16), (52, 22)):  # bits of the largest one; all have the same shift
         shift = _of_bits(float(reals.max()), bits)[1]
         ms = tuple(int(np.floor(np.ldexp(real, shift) + 0.5)) for real in reals)
         proven = Proven(ms, (shift,) * len(ms), low)
-        if _same(proven, reached[0], wanted, sums):
+        if same(proven):
             return proven
     raise Unsuited(f"multiplies by {reals.max()}, for which no multiplier of 52 bits rounds alike")
 
@@ -112,29 +123,38 @@ def _first_sums(reals: Any, codes: Any, sums: tuple[int, int]) -> Any:
     """For each code the smallest sum with round(sum * real) >= code, or one past the largest sum."""
     low, high = sums[0] - 1, sums[1] + 1
     guess = np.clip(np.ceil((codes - 0.5) / reals), low, high)
-    for _ in range(4):  # the estimate can be off by one
-        guess = np.where((guess > low) & (round_away((guess - 1) * reals) >= codes), guess - 1, guess)
-        guess = np.where((guess < high) & (round_away(guess * reals) < codes), guess + 1, guess)
-    settled = (guess >= high) | (round_away(guess * reals) >= codes)
-    settled &= (guess <= low + 1) | (round_away((guess - 1) * reals) < codes)
-    if not settled.all():
-        raise Unsuited("has a multiplier whose steps cannot be found")
-    return np.clip(guess, sums[0], high).astype(np.int64)
+    for _ in range(5):  # the estimate can be off by one
+        early = (guess > low) & (round_away((guess - 1) * reals) >= codes)
+        late = (guess < high) & (round_away(guess * reals) < codes)
+        if not (early | late).any():
+            return np.clip(guess, sums[0], high).astype(np.int64)
+        guess = np.where(early, guess - 1, np.where(late, guess + 1, guess))
+    raise Unsuited("has a multiplier whose steps cannot be found")
 
 
-def _same(proven: Proven, codes: Any, wanted: Any, sums: tuple[int, int]) -> bool:
-    """Whether each code is first reached at the wanted sum.
+def _same(proven: Proven, channel: int, codes: Any, wanted: Any, sums: tuple[int, int]) -> bool:
+    """Whether each code of a channel is first reached at the wanted sum; first asked for a few of them."""
+    m, shift, low = proven.multipliers[channel], proven.shifts[channel], proven.low
+    if m < 1 or shift <= low:
+        return False
+    return all(
+        np.array_equal(_first_products(m, shift, low, codes[some], sums), wanted[some])
+        for some in (slice(None, None, 255), slice(None))
+    )
+
+
+def _first_products(m: int, shift: int, low: int, codes: Any, sums: tuple[int, int]) -> Any:
+    """For each code the smallest sum whose product with the multiplier rounds to it, or one past the largest sum.
 
     Code k > 0 is reached where floor(x * m / 2**low) >= (2k - 1) * 2**(shift - low - 1), and k <= 0 where it is
-    greater.
+    greater. The quotient in floats is wrong by less than 2**-50 of itself; close to an integer it is computed exactly.
     """
-    low = proven.low
-    if min(proven.multipliers) < 1 or min(proven.shifts) <= low:
-        return False
-    for row, (m, shift) in enumerate(zip(proven.multipliers, proven.shifts)):
-        wide = int(np.abs(codes).max(initial=0)).bit_length() + shift + 1
-        ties = (2 * codes.astype(np.int64 if wide < 63 else object) - 1) * (1 << (shift - low - 1))
-        first = -(-((ties + (codes <= 0)) * (1 << low)) // m)
-        if not np.array_equal(np.clip(first, sums[0], sums[1] + 1).astype(np.int64), wanted[row]):
-            return False
-    return True
+    quotient = np.ldexp(np.ldexp(2.0 * codes - 1, shift - low - 1) + (codes <= 0), low) / m
+    first = np.clip(np.ceil(quotient), sums[0], sums[1] + 1)
+    close = np.abs(quotient - np.rint(quotient)) <= np.ldexp(np.abs(quotient), -50)
+    close &= (quotient > sums[0] - 2) & (quotient < sums[1] + 2)
+    if close.any():
+        some = codes[close].astype(object)
+        ties = (2 * some - 1) * (1 << (shift - low - 1)) + (some <= 0)
+        first[close] = np.clip(-(-ties * (1 << low) // m), sums[0], sums[1] + 1)
+    return first.astype(np.int64)
