@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -179,6 +180,16 @@ def tabulated(step: TfliteStep, x: TfliteValue, function: Callable[[int], int]) 
         step.name,
     )
     return Made(Lookup(table), (x,), codes)
+
+
+def tabulated_steps(step: TfliteStep, x: TfliteValue, first: int, steps: Any) -> Made:
+    """The table of results in whole steps of the output, as floats, for the centred codes from `first` on."""
+    codes = first + np.arange(len(steps))
+    most = np.abs(steps[(codes >= x.low) & (codes <= x.high)]).max()
+    if not most < 1 << 30:
+        raise Unsuited(f"has values of up to {most:.4g} steps of its output, and 32 bits overflow")
+    values = np.clip(np.nan_to_num(steps.astype(np.float64)), *step.output().centred).astype(np.int64)
+    return tabulated(step, x, lambda code: int(values[code - first]))
 
 
 RECTIFIERS = {

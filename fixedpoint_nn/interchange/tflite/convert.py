@@ -16,17 +16,20 @@ from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, integer_
 from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
 from fixedpoint_nn.interchange.tflite.dilation import with_dilations
 from fixedpoint_nn.interchange.tflite.file import read
+from fixedpoint_nn.interchange.tflite.float_islands import without_float_islands
 from fixedpoint_nn.interchange.tflite.floats import Unsupported, float_network, is_float
 from fixedpoint_nn.interchange.tflite.leading_axis import with_leading_axes
 from fixedpoint_nn.interchange.tflite.model import TfliteModel, TfliteOperator, TfliteTensor
 from fixedpoint_nn.interchange.tflite.operators import OPERATORS
 from fixedpoint_nn.interchange.tflite.states import without_variables
-from fixedpoint_nn.interchange.tflite.step import TYPES, Made, TfliteStep, TfliteValue, checked
+from fixedpoint_nn.interchange.tflite.step import TYPES, Made, TfliteStep, TfliteValue, checked, unknown
+from fixedpoint_nn.interchange.tflite.token_ids import id_quantizer, rows_chosen, with_plain_ids
 from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from fixedpoint_nn.layers.activation import Argmax
 from fixedpoint_nn.layers.graph import Graph, Node
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.value_table import ValueTable
 
 if TYPE_CHECKING:
@@ -67,7 +70,8 @@ class TfliteConversion:
 
     def __init__(self, model: TfliteModel, softmax: bool = True) -> None:
         try:
-            self.model = with_leading_axes(with_dilations(without_variables(model)))
+            plain = with_plain_ids(without_variables(model))
+            self.model = without_float_islands(with_leading_axes(with_dilations(plain)))
         except Unsuited as reason:
             raise UnsupportedModel(f"the model {reason}") from None
         self.softmax = softmax
@@ -102,9 +106,12 @@ class TfliteConversion:
         rows = min(max(MOST_VALUES // largest, 1), MOST_IMAGES)
         return Quantized(graph, quantizers[0], rows, tuple(quantizers[1:]))
 
-    def _input(self, name: str, place: int, part: str, operators: list[TfliteOperator]) -> AffineQuantizer:
-        """The quantizer of an input; a QUANTIZE of floats behind it is one."""
+    def _input(self, name: str, place: int, part: str, operators: list[TfliteOperator]) -> Quantizer:
+        """The quantizer of an input, codes or token ids; a QUANTIZE of floats behind it is one."""
         source = self.model.tensors[place]
+        if rows := rows_chosen(self.model, source):
+            self.values[place] = TfliteValue(name, source, 0, max(rows - 1, 1))
+            return id_quantizer(rows, name)
         if source.dtype == "float32":
             first = [operator for operator in operators if source.index in operator.inputs]
             if [operator.kind for operator in first] != ["QUANTIZE"]:
@@ -174,7 +181,7 @@ class TfliteConversion:
         convert: Callable[[TfliteStep], Made | Sequence[Made]] | None = OPERATORS.get(operator.kind)
         try:
             if convert is None:
-                raise Unsuited("is an operator that is not supported")
+                raise unknown(operator.kind)
             outputs = step.outputs()
             for output in outputs:
                 if output.index in self.values:

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.affine.constants import Unsuited, integer_format
+from fixedpoint_nn.interchange.affine.constants import Unsuited
 from fixedpoint_nn.interchange.affine.gemmlowp import inverse_square_root
 from fixedpoint_nn.interchange.affine.multiplier import multiplied, quantized_multiplier, round_away
-from fixedpoint_nn.interchange.affine.rescale import Lookup
-from fixedpoint_nn.interchange.tflite.codes import eight_bits, tabulated
+from fixedpoint_nn.interchange.tflite.codes import eight_bits, tabulated, tabulated_steps
 from fixedpoint_nn.interchange.tflite.curves16 import CURVES16, by_segments
 from fixedpoint_nn.interchange.tflite.real_functions import (
     ONE,
@@ -24,18 +23,15 @@ from fixedpoint_nn.interchange.tflite.real_functions import (
     rounded,
     tanh,
 )
-from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep, TfliteValue
-from fixedpoint_nn.numerics.value_table import ValueTable
+from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep
 
 EITHER = "int8", "uint8"
 BY_SEGMENTS = "EXP", "GELU", "LOG"  # if of 16 bits
 FINE = 20  # bits behind the point of an inverse square root
 
 
-def curve(
-    name: str, function: Callable[[Any], Any], types: tuple[str, ...] = ("int8",)
-) -> Callable[[TfliteStep], Made]:
-    """The converter of a real function of 32-bit floats to a table of 8-bit codes of `types`."""
+def curve(function: Callable[[Any], Any], types: tuple[str, ...] = ("int8",)) -> Callable[[TfliteStep], Made]:
+    """The converter of a real function of 32-bit floats to a table of 8-bit codes of `types`, computed as by TFLite."""
 
     def convert(step: TfliteStep) -> Made:
         x, output = step.value(0), step.output()
@@ -44,33 +40,21 @@ def curve(
         if output.dtype == "int16" and step.operator.kind in BY_SEGMENTS:
             return by_segments(step, function)
         eight_bits(step, x, types)
-        if name == "logistic" and np.float32(output.scale) != np.float32(1 / 256):
+        if step.operator.kind == "LOGISTIC" and np.float32(output.scale) != np.float32(1 / 256):
             raise Unsuited(f"has the output scale {output.scale}, and TFLite's has 1/256")
-        return Made(Lookup(_table(step, x, name, function)), (x,), output.centred)
+        first = x.format.int_min
+        centred = np.arange(first, x.format.int_max + 1).astype(np.float32)
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            real = function(np.float32(x.tensor.scale) * centred)
+            steps = round_away(real * (ONE / np.float32(output.scale)))
+        return tabulated_steps(step, x, first, steps)
 
     return convert
 
 
-def _table(step: TfliteStep, x: TfliteValue, name: str, function: Callable[[Any], Any]) -> ValueTable:
-    """The table of a real function over all codes of x, computed in float32 as TFLite does."""
-    output, f = step.output(), x.format
-    centred = np.arange(f.int_min, f.int_max + 1).astype(np.float32)
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        real = function(np.float32(x.tensor.scale) * centred)
-        steps = round_away(real * (ONE / np.float32(output.scale)))
-    most = np.abs(steps[(centred >= x.low) & (centred <= x.high)]).max()
-    if not most < 1 << 30:
-        raise Unsuited(f"has values of up to {most:.4g} steps of its output, and 32 bits overflow")
-    low, high = output.centred
-    values = np.clip(np.nan_to_num(steps.astype(np.float64)), low, high).astype(np.int64)
-    return ValueTable.of(
-        name, lambda code: int(values[code - f.int_min]), f, integer_format(low, high), step.name
-    )
-
-
 def convert_gelu(step: TfliteStep) -> Made:
     """Convert GELU, exact or by its approximation."""
-    return curve("gelu", gelu_by_tanh if step.options["Approximate"] else gelu, EITHER)(step)
+    return curve(gelu_by_tanh if step.options["Approximate"] else gelu, EITHER)(step)
 
 
 def log(step: TfliteStep) -> Made:
@@ -81,7 +65,7 @@ def log(step: TfliteStep) -> Made:
     def function(x: Any) -> Any:
         return np.where(x > 0, rounded(np.log)(np.where(x > 0, x, ONE)), lowest)
 
-    return curve("log", function)(step)
+    return curve(function)(step)
 
 
 def rsqrt(step: TfliteStep) -> Made:
@@ -108,11 +92,11 @@ def _reciprocal_root(largest: Any) -> Callable[[Any], Any]:
 
 
 CURVES = {
-    "ELU": curve("elu", elu),
-    "EXP": curve("exp", exp),
+    "ELU": curve(elu),
+    "EXP": curve(exp),
     "GELU": convert_gelu,
     "LOG": log,
-    "LOGISTIC": curve("logistic", logistic, EITHER),
+    "LOGISTIC": curve(logistic, EITHER),
     "RSQRT": rsqrt,
-    "TANH": curve("tanh", tanh, EITHER),
+    "TANH": curve(tanh, EITHER),
 }

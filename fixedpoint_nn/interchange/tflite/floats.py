@@ -15,6 +15,8 @@ from fixedpoint_nn.interchange.tflite.float_operators import FLOAT_OPERATORS
 from fixedpoint_nn.interchange.tflite.float_step import FloatStep
 from fixedpoint_nn.interchange.tflite.leading_axis import with_leading_axes
 from fixedpoint_nn.interchange.tflite.model import TfliteModel, TfliteOperator
+from fixedpoint_nn.interchange.tflite.step import unknown
+from fixedpoint_nn.interchange.tflite.token_ids import with_plain_ids
 from fixedpoint_nn.numerics.arrays import Array
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ def float_network(model: TfliteModel) -> Imported:
     from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 
     try:
-        model = with_leading_axes(with_dilations(model))
+        model = with_leading_axes(with_dilations(with_plain_ids(model)))
     except Unsuited as reason:
         raise Unsupported([f"the model {reason}"]) from None
     names = tensor_names(model)
@@ -128,7 +130,7 @@ def _translate(step: FloatStep, names: dict[int, str]) -> None:
         return
     translate = FLOAT_OPERATORS.get(step.operator.kind)
     if translate is None:
-        raise Unsuited("is an operator that is not supported")
+        raise unknown(step.operator.kind)
     made = translate(step)
     results = [made] if isinstance(made, str) else list(made)
     if len(results) != len(step.operator.outputs):

@@ -26,13 +26,37 @@ def with_leading_axes(model: TfliteModel) -> TfliteModel:
         return model
     for place in longer:
         tensors[place] = replace(tensors[place], shape=(1, *tensors[place].shape))
-    operators = []
+    operators: list[TfliteOperator] = []
     for operator in model.operators:
         adapt = ADAPTED.get(operator.kind)
         if adapt is not None and longer.intersection((*operator.inputs, *operator.outputs)):
             operator = adapt(operator, tensors)
+        elif operator.kind in OF_TWO:
+            operator = _of_equal_axes(operator, tensors, operators)
         operators.append(operator)
     return replace(model, tensors=tuple(tensors), operators=tuple(operators))
+
+
+def _of_equal_axes(
+    operator: TfliteOperator, tensors: list[TfliteTensor], before: list[TfliteOperator]
+) -> TfliteOperator:
+    """An operator of two values, the shorter of which gets axes of 1 behind its first one by a RESHAPE before it."""
+    shapes = [tensors[place].shape for place in operator.inputs]
+    if not all(_computes(tensors[place]) for place in operator.inputs) or len(shapes[0]) == len(shapes[1]):
+        return operator
+    side = int(len(shapes[1]) < len(shapes[0]))
+    short = tensors[operator.inputs[side]]
+    if short.shape[:1] != (1,):
+        return operator
+    missing = len(shapes[1 - side]) - len(short.shape)
+    spread = replace(short, index=len(tensors), shape=(1, *[1] * missing, *short.shape[1:]))
+    tensors.append(spread)
+    before.append(
+        replace(operator, kind="RESHAPE", inputs=(short.index,), outputs=(spread.index,), options={})
+    )
+    inputs = [*operator.inputs]
+    inputs[side] = spread.index
+    return replace(operator, inputs=tuple(inputs))
 
 
 def _longer(model: TfliteModel) -> set[int]:
@@ -117,6 +141,8 @@ def _sliced(operator: TfliteOperator, tensors: list[TfliteTensor]) -> TfliteOper
     made = _with_constants(_before(0), 1)(operator, tensors)
     return _with_constants(_before(1), 2)(made, tensors)
 
+
+OF_TWO = "ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", "SQUARED_DIFFERENCE", "SUB"
 
 ADAPTED: dict[str, Callable[[TfliteOperator, list[TfliteTensor]], TfliteOperator]] = {
     "CONCATENATION": _later_axis,

@@ -29,8 +29,9 @@ REMARKS = {
     "CONV_2D": "groups, dilation, a scale for each channel",
     "DEPTHWISE_CONV_2D": "channel multiplier, dilation, a scale for each channel",
     "DEPTH_TO_SPACE": "8 bits only, as in TFLite",
+    "DEQUANTIZE": "at the end of a model; inside of it with functions of one value, such as `NEG`, up to a `QUANTIZE`",
     "FULLY_CONNECTED": "a scale for each channel; one row or several for each sample",
-    "GATHER": "of constant places",
+    "GATHER": "of constant places, or of a constant's rows by token ids that are an input",
     "HARD_SWISH": "8 bits only, as in TFLite",
     "LOGISTIC": "8 bits: the C library's `exp`, correctly rounded",
     "MAXIMUM": "of two values of one scale",
@@ -38,7 +39,7 @@ REMARKS = {
     "MINIMUM": "of two values of one scale",
     "MUL": "of two values, or a value and a constant",
     "PAD": "with the zero point; any axes but the batch",
-    "QUANTIZE": "from integers to integers; from floats at a model's input",
+    "QUANTIZE": "from integers to integers; from floats at a model's beginning",
     "RELU_0_TO_1": "8 bits only, as in TFLite",
     "RELU_N1_TO_1": "8 bits only, as in TFLite",
     "SPACE_TO_DEPTH": "8 bits only, as in TFLite",
@@ -55,5 +56,5 @@ def table() -> str:
     """The table as Markdown, one row per operator."""
     rows = ["| operator | remarks |", "|---|---|"]
     rows += [f"| `{name}` | {REMARKS.get(name, '')} |" for name in sorted(OPERATORS)]
-    rows.append("| `ARG_MAX`, `DEQUANTIZE` | at the end of a model; `QUANTIZE` of floats at its beginning |")
+    rows.append("| `ARG_MAX` | at the end of a model |")
     return "\n".join(rows)

@@ -106,12 +106,16 @@ class TfliteModel:
                 own = ", ".join(self.tensors[place].name for place in self.outputs)
                 raise ValueError(f"the model computes no tensor {name!r}; its outputs are {own}")
         places = tuple(computed[name] for name in outputs)
-        needed, kept = set(places), []
-        for operator in reversed(self.operators):
+        return replace(self, outputs=places).with_needed(self.operators)
+
+    def with_needed(self, operators: Sequence[TfliteOperator]) -> TfliteModel:
+        """The model with those of these operators that its outputs need."""
+        needed, kept = set(self.outputs), []
+        for operator in reversed(operators):
             if needed.intersection(operator.outputs) or operator.kind in KEPT:
                 needed.update(operator.inputs)
                 kept.append(operator)
-        return replace(self, operators=tuple(kept[::-1]), outputs=places)
+        return replace(self, operators=tuple(kept[::-1]))
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from fixedpoint_nn.interchange.affine.constants import Unsuited, exact
 from fixedpoint_nn.interchange.affine.joining import Stacked
 from fixedpoint_nn.interchange.affine.regions import Cut
 from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep, same_scale
+from fixedpoint_nn.interchange.tflite.token_ids import rows_of
 from fixedpoint_nn.layers.joining import Maximum, Minimum
 from fixedpoint_nn.layers.movement import Select, Transpose
 from fixedpoint_nn.layers.structure import Reshape, Sequential
@@ -59,7 +60,9 @@ def unpack(step: TfliteStep) -> list[Made]:
 
 
 def gather(step: TfliteStep) -> Made:
-    """Convert GATHER by constants."""
+    """Convert GATHER by constants, or of a constant's rows by token ids."""
+    if step.tensor(0).data is not None:
+        return rows_of(step)
     x, output, data = step.value(0), step.output(), step.constant(1).data
     same_scale(x.tensor, output, scales=False)
     rank, axis = len(x.tensor.shape), int(step.options["Axis"])

@@ -141,8 +141,20 @@ class TfliteStep(OperatorTensors):
         return activation_range(self.output(), self.options.get("FusedActivationFunction", 0))
 
 
+def unknown(kind: str) -> Unsuited:
+    """The refusal of an operator that no converter reads."""
+    if kind == "WHILE":
+        return Unsuited("is a loop, and loops are not read; build the recurrent layers with unroll=True")
+    return Unsuited("is an operator that is not supported")
+
+
 def checked(tensor: TfliteTensor) -> TfliteTensor:
     """The tensor, of a supported type, with one scale and a batch of one; raises Unsuited for any other."""
+    if tensor.dtype == "float32":
+        raise Unsuited(
+            f"has {tensor.name!r} of float32, and floats inside of a quantised model are supported where they are a "
+            "function of one value, from its DEQUANTIZE to their QUANTIZE"
+        )
     if tensor.dtype not in TYPES:
         raise Unsuited(f"has {tensor.name!r} of {tensor.dtype}, and {', '.join(TYPES)} are supported")
     if len(tensor.scales) != 1 or len(tensor.zeros) > 1 or not tensor.scale > 0:

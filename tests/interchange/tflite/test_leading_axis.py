@@ -95,3 +95,19 @@ def test_rows_of_floats_are_the_interpreters(kind: str, tmp_path: Any) -> None:
     (tmp_path / "m.tflite").write_bytes(model.finish([y]))
     compared = compare(tmp_path / "m.tflite", RNG.standard_normal((9, 3, 4)).astype(np.float32))
     assert compared.equal, str(compared)
+
+
+@pytest.mark.parametrize("kind", ["ADD", "MUL", "SUB"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_value_of_fewer_axes_is_spread_over_the_last_ones(kind: str, first: bool) -> None:
+    """As in Keras' LSTM, which adds a bias of (units,) that it computes to gates of (1, units)."""
+    model = ModelBuilder()
+    x = model.input((1, 3, 4), **ABOUT)
+    axis = whole(model, 1)
+    row = model.operator("REDUCE_MAX", [x, axis], (1, 4), options("Reducer"), **ABOUT)
+    short = model.operator("RESHAPE", [row, whole(model, 4)], (4,), options("Reshape"), **ABOUT)
+    pair = [x, short] if first else [short, x]
+    made = options(kind.capitalize())
+    blob = model.finish([model.operator(kind, pair, (1, 3, 4), made, scale=0.2, zero=-5)])
+    samples = RNG.integers(-128, 128, (20, 3, 4)).astype(np.int8)
+    assert np.array_equal(from_tflite(blob)(samples).ints, run(blob, samples))
