@@ -45,7 +45,7 @@ def take(scope: Scope, place: int, node: TracedNode) -> View:
     walk = merge([atom for axis in ids.axes for atom in axis])
     if len(walk) > 1:
         raise LoweringError("takes rows by ids that do not stand side by side; reshape them first")
-    samples = ids.shape[0] if ids.axes else 1
+    samples = ids.shape[0]
     each = count // samples
     if each <= MAX_UNROLLED and count <= MAX_COPIES:
         for sample in range(samples):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fixedpoint_nn import FixedArray, Q, Quantizer, calibrate, layers, quantize, zoo
+from fixedpoint_nn import UQ, FixedArray, Q, Quantizer, calibrate, layers, quantize, zoo
 from fixedpoint_nn.hardware import LoweringError
 from fixedpoint_nn.hardware.compiler.by_sample import by_sample
 from fixedpoint_nn.hardware.compiler.computation import computation
@@ -21,6 +21,7 @@ from fixedpoint_nn.hardware.emulator.twin import Twin
 from fixedpoint_nn.hardware.isa.instructions import Loop
 from fixedpoint_nn.hardware.isa.schedule import schedule
 from fixedpoint_nn.numbers.traced.traced import trace
+from tests.hardware.compiler import test_verbs
 from tests.support.battery import CASES, quantized_case
 from tests.support.random_graphs import random_graph
 from tests.support.random_networks import KINDS, random_network
@@ -150,7 +151,7 @@ def test_images_written_in_halves_for_pooling_stand_one_after_the_other(count: i
     net = layers.Sequential(
         conv=layers.Conv2D(weights(9, 4), kernel=(3, 3), padding="same", out=OUT), pool=layers.MaxPool2D()
     )
-    lowered = check(net, ints(count, 6, 12, 1), 16, words=8)
+    lowered = check(net, ints(count, 6, 16, 1), 16, words=8)
     assert sum(run.skip for run in lowered.kernels) == 2 * count  # even and odd columns of every image
 
 
@@ -191,8 +192,24 @@ def test_few_tokens_of_several_samples_are_copied_as_fast_as_those_of_one() -> N
     assert sum(isinstance(one, Loop) for one in many.instructions) == 1
 
 
+def test_as_many_tokens_as_are_copied_without_a_loop() -> None:
+    net = layers.Sequential(embedding=layers.Embedding(weights(11, 3)), flatten=layers.Flatten())
+    ids = FixedArray.from_ints(np.random.default_rng(0).integers(0, 11, (65, 1)), UQ(4, 0))
+    for count, loops in ((64, 0), (65, 1)):
+        lowered = check(net, ids[:count], 4)
+        assert sum(isinstance(one, Loop) for one in lowered.instructions) == loops
+
+
 @pytest.mark.parametrize("batch", [0, -1, 2.0])
 def test_a_batch_that_is_no_number_of_samples_is_refused_in_one_sentence(batch: Any) -> None:
     with pytest.raises(LoweringError) as refusal:
         lower(layers.Dense(weights(2, 2), out=OUT), (2,), Q(4, 4), batch=batch)
     assert str(refusal.value) == f"A run computes 1 or more samples, not {batch!r}."
+
+
+@pytest.mark.parametrize("name", test_verbs.LOOPS)
+def test_loops_of_several_samples(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for start in ("ZERO", "ONES"):
+        one = getattr(test_verbs, start)
+        monkeypatch.setattr(test_verbs, start, FixedArray.from_ints(np.tile(one.ints, (3, 1)), one.format))
+    check(test_verbs.LOOPS[name], ints(3, 3, 6), 4)

@@ -16,7 +16,7 @@ from fixedpoint_nn.hardware.compiler.ir import Compute
 from fixedpoint_nn.hardware.compiler.kernel import Target, place_pixels
 from fixedpoint_nn.hardware.compiler.pieces import MOST_PIECES, POSITIONS, pieces
 from fixedpoint_nn.hardware.compiler.pipeline import CompiledNetwork, lower
-from fixedpoint_nn.hardware.compiler.strided_view import Atom, Buffer, View
+from fixedpoint_nn.hardware.compiler.strided_view import ALL_PADDING, Atom, Buffer, View, Window
 from fixedpoint_nn.hardware.emulator.twin import Twin
 from fixedpoint_nn.hardware.isa.schedule import schedule
 from fixedpoint_nn.network.quantized import Quantized
@@ -135,6 +135,59 @@ def test_rows_of_results_that_stand_apart_are_found_by_their_distance() -> None:
     view = View(Buffer("x", 2_000_000), 0, axes, SOURCE)
     images = replace(samples, expression=load(view))
     assert [one.target.offset for one in pieces(images)][:2] == [16, 16 + 2500 * 3 * 50_000]
+
+
+def windowed(size: int, step: int, origin: int, limit: int, label: str = "x") -> Compute:
+    """A computation of windows along one axis of an image, which has `limit` columns, or rows."""
+    atom = Atom(size, step, label)
+    axes = ((), (atom,), (), ()) if label == "y" else ((), (), (atom,), ())
+    about = {f"{axis}_{name}": 0 for axis in "xy" for name in ("origin", "step", "limit")}
+    about |= {f"{label}_origin": origin, f"{label}_step": step, f"{label}_limit": limit}
+    view = View(Buffer("x", 20_000), origin, axes, SOURCE, Window(**about, lowest=False))
+    return Compute("y", "", (), load(view), Target(Buffer("y", 80_000), 0, 8))
+
+
+@pytest.mark.parametrize("label", ["x", "y"])
+@pytest.mark.parametrize(
+    ("size", "step", "origin", "limit", "count"),
+    [
+        (4096, 1, 0, 4096, 1),
+        (4097, 1, 0, 4097, 2),
+        (992, 8, -1, 7930, 1),  # the last position is 8192 - 256 - 1, which a window of 256 may reach beyond
+        (992, 8, 0, 7930, 2),
+        (1000, 7, 0, 7935, 1),
+        (1000, 7, 0, 7936, 2),
+        (1, 1, -2, 9000, 1),  # a single pixel is one run, whatever it stands in
+    ],
+)
+def test_a_run_counts_so_many_windows_and_positions(
+    label: str, size: int, step: int, origin: int, limit: int, count: int
+) -> None:
+    assert len(list(pieces(windowed(size, step, origin, limit, label)))) == count
+
+
+@pytest.mark.parametrize("label", ["x", "y"])
+def test_a_piece_is_an_image_from_its_first_column_to_the_end_of_its_widest_window(label: str) -> None:
+    found = [next(one.views()) for one in pieces(windowed(9000, 1, -2, 9000, label))]
+    windows = [view.window for view in found]
+    assert [
+        (getattr(window, f"{label}_origin"), getattr(window, f"{label}_limit")) for window in windows
+    ] == [(-2, -2 + 4095 + 256 + 1), (0, 4095 + 256 + 1), (0, 9000 - 8190)]
+    assert [view.offset for view in found] == [-2, 4094, 8190]
+
+
+def test_padding_alone_has_no_positions() -> None:
+    view = replace(next(image(1, 5003).views()), window=ALL_PADDING)
+    found = list(pieces(replace(image(1, 5003), expression=load(view))))
+    assert [next(one.views()).window for one in found] == [ALL_PADDING] * 2
+
+
+def test_three_loops_over_pixels_are_not_cut_here() -> None:
+    """Another pass copies the value first, or refuses it."""
+    axes = ((Atom(2, 100_000),), (Atom(3, 10_000),), (Atom(5003, 1),), ())
+    view = View(Buffer("x", 300_000), 0, axes, SOURCE)
+    item = replace(image(1, 5003), expression=load(view))
+    assert list(pieces(item)) == [item]
 
 
 def test_rows_that_are_too_many_are_cut_in_halves_or_at_the_limit() -> None:
