@@ -47,9 +47,12 @@ MOST_IMAGES, MOST_VALUES = 64, 1 << 23  # samples at a time, and values of one l
 CONSTANT_MOVES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Slice", "Gather")
 FLOAT: Any = "float"
 IDS: Any = "int"
-_SEVERAL = "its real numbers are floats, in an order that no integer kernel has; keep it in a float model"
+_SEVERAL = (
+    "its real numbers are floats, in an order that no integer kernel has; read the file as the float network that was "
+    "quantised, by quantised=False or `fixedpoint-nn import --floats`"
+)
 INEXACT = dict.fromkeys(("LSTM", "GRU", "RNN"), _SEVERAL) | {
-    "LogSoftmax": f"{_SEVERAL}, or, at the end, leave it out: softmax=False"
+    "LogSoftmax": f"{_SEVERAL}; or, at the end, leave it out: softmax=False"
 }
 SOFTMAXES = "Softmax", "QLinearSoftmax", "LogSoftmax"
 QUANTISED_ENDS = ("QuantizeLinear", "DequantizeLinear", "Identity")  # around a softmax at the end
