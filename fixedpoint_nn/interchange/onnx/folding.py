@@ -25,9 +25,8 @@ _BROADCASTING = {
     "DepthToSpace", "BatchNormalization", "Trilu", "IsNaN", "IsInf",
 }  # fmt: skip
 
-OLDEST = dict.fromkeys(
-    ("QuantizeLinear", "DequantizeLinear"), 19
-)  # opsets of ONNX's reference; older ones mean the same
+# Opsets that ONNX's reference begins with; older ones mean the same.
+OLDEST = dict.fromkeys(("QuantizeLinear", "DequantizeLinear"), 19)
 
 
 def computed(operation: OnnxOperation, operands: Sequence[Array | None], opset: int) -> list[Array]:
