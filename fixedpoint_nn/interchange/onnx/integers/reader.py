@@ -29,6 +29,7 @@ from fixedpoint_nn.interchange.onnx.integers.qonnx import DOMAINS, bipolar, quan
 from fixedpoint_nn.interchange.onnx.integers.quantizing import RANGES, dequantized, quantize_attributes
 from fixedpoint_nn.interchange.onnx.integers.resizing import interpolates
 from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds
+from fixedpoint_nn.interchange.onnx.integers.runtime_kernels import of_constants
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import INTEGERS
 from fixedpoint_nn.interchange.onnx.model import Declared, OnnxModel, OnnxOperation
@@ -333,6 +334,9 @@ class IntegerConversion(OnnxConversion):
                 return [quantised(step)]
             case "BipolarQuant":
                 return [bipolar(step)]
+            case "QLinearAdd" | "QLinearMul":
+                alone = IntegerStep(operation, operands, self.builder, self.model.opset, self.free)
+                return [of_constants(alone)]
         first = operands[0] if operands else None
         parts = scaled(first) if isinstance(first, ScaledConstant) else None
         if parts is not None and operation.op in CONSTANT_MOVES:
