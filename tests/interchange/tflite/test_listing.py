@@ -25,6 +25,5 @@ def test_every_operator_is_compared_with_the_interpreter() -> None:
     pytest.importorskip("ai_edge_litert", reason="the interpreter is in the `tflite` extra")
     from tests.support.tflite_operators import MAKERS
 
-    assert set(MAKERS) | {"SVDF"} == set(
-        OPERATORS
-    )  # SVDF has a state: tests/interchange/tflite/test_states.py
+    # SVDF has a state (test_states.py), and SPACE_TO_BATCH_ND becomes part of a convolution.
+    assert set(MAKERS) - {"SPACE_TO_BATCH_ND"} | {"SVDF"} == set(OPERATORS)
