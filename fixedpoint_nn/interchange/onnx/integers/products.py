@@ -178,7 +178,7 @@ def matmul(step: IntegerStep) -> OnnxValue:
         return of_two(step, products.matmul, step.value(0, ""), step.value(1, ""))
     place = 0 if not isinstance(step.operands[0], OnnxValue) else 1
     x = step.value(1 - place, kind="")
-    by_output = place == 1 and np.ndim(step.operands[1]) == 2
+    by_output = place == 1 and step.constant(1, "weights").ndim == 2
     ints, scales, near = weights(step, place, 1 if by_output else None)
     made = multiplied(step, x, ints, scales, reals(x).scale, left=place == 0)
     return replace(made, kind=replace(reals(made), near=near))
