@@ -53,6 +53,11 @@ def add(commands: Commands) -> None:
     )
     ports.add_options(parser)
     parser.add_argument(
+        "--floats",
+        action="store_true",
+        help="of an .onnx file with QuantizeLinear and DequantizeLinear, the float network that was quantised",
+    )
+    parser.add_argument(
         "--word",
         type=word,
         default=TRIAL_WORD,
@@ -75,6 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         dict(map(_shape, arguments.shape)) or None,
         ports.constants_of(arguments) or None,
         ports.outputs_of(arguments),
+        quantised=not arguments.floats,
     )
     results, lines = _described(arguments.model, found)
     if found.refusals:

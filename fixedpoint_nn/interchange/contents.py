@@ -37,11 +37,16 @@ def contents(
     shapes: Mapping[str, Sequence[int]] | None = None,
     constants: Mapping[str, ArrayLike] | None = None,
     outputs: Sequence[str] | None = None,
+    quantised: bool = True,
 ) -> ModelContents:
-    """Read the file; `shapes`, `constants` and `outputs` as in `from_onnx`."""
+    """Read the file; `shapes`, `constants`, `outputs` and `quantised` as in `from_onnx`."""
     kind = kind_of(path)
     if kind == "onnx":
-        return _onnx(path, shapes, constants, outputs)
+        return _onnx(path, shapes, constants, outputs, quantised)
+    if not quantised:
+        raise ValueError(
+            f"{path} is no .onnx file, of which alone the float network before quantisation is read"
+        )
     if shapes or constants:
         raise ValueError(
             f"{path} states all of its shapes and values; shapes and constants can be given for .onnx files only"
@@ -58,6 +63,7 @@ def _onnx(
     shapes: Mapping[str, Sequence[int]] | None,
     constants: Mapping[str, ArrayLike] | None,
     outputs: Sequence[str] | None,
+    quantised: bool,
 ) -> ModelContents:
     from fixedpoint_nn.interchange.onnx.doors import WHOLE
     from fixedpoint_nn.interchange.onnx.file import read
@@ -71,7 +77,7 @@ def _onnx(
     )
     operators = Counter(operation.op for operation in model.operations)
     try:
-        found = any_kind(path, shapes=shapes, constants=constants, outputs=outputs)
+        found = any_kind(path, shapes=shapes, constants=constants, outputs=outputs, quantised=quantised)
     except UnsupportedModel as error:
         return ModelContents("onnx", inputs, results, operators, refusals=tuple(map(str, error.refusals)))
     types = {x.name: x.type for x in model.inputs}

@@ -457,6 +457,12 @@ def softmax(d: Drawn) -> int:
     )
 
 
+def l2_normalization(d: Drawn) -> int:
+    image = d.choice((), (2,), (2, 3)) + (d.integer(1, 12),)
+    out = {"dtype": d.dtype, "scale": 1 / 128, "zero": 128 if d.unsigned else 0}
+    return d.model.operator("L2_NORMALIZATION", [d.input(image)], (1, *image), options("L2Norm"), **out)
+
+
 def lstm(d: Drawn) -> int:
     time, inputs, n = d.integer(1, 5), d.integer(1, 5), d.integer(1, 5)
     outputs = d.integer(1, 4) if d.draw(st.booleans()) else None  # of a projection
@@ -529,6 +535,7 @@ MAKERS: dict[str, Callable[[Drawn], int]] = {
     "EXPAND_DIMS": expand_dims,
     "CONCATENATION": concatenation,
     "SOFTMAX": softmax,
+    "L2_NORMALIZATION": l2_normalization,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm,
     **{
         kind: (lambda d, kind=kind: _unary(d, kind))

@@ -22,6 +22,7 @@ from fixedpoint_nn.interchange.affine.shares import Shares
 from fixedpoint_nn.interchange.affine.softmax import Softmax8, Softmax16
 from fixedpoint_nn.interchange.affine.standardized import Standardized
 from fixedpoint_nn.interchange.affine.thresholds import Refined, Thresholds
+from fixedpoint_nn.interchange.affine.unit_length import UnitLength
 from fixedpoint_nn.interchange.affine.weighted import Scaling, WeightedSum
 from fixedpoint_nn.network.encoding import register
 
@@ -55,6 +56,7 @@ CLASSES = (
     Thresholds,
     TimeFilters,
     TwoSlopes,
+    UnitLength,
     WeightedSum,
     WindowMean,
     ZeroPad,

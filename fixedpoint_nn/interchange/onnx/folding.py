@@ -25,6 +25,9 @@ _BROADCASTING = {
     "DepthToSpace", "BatchNormalization", "Trilu", "IsNaN", "IsInf",
 }  # fmt: skip
 
+# Opsets that ONNX's reference begins with; older ones mean the same.
+OLDEST = dict.fromkeys(("QuantizeLinear", "DequantizeLinear"), 19)
+
 
 def computed(operation: OnnxOperation, operands: Sequence[Array | None], opset: int) -> list[Array]:
     """The results of a node with constant operands."""
@@ -64,6 +67,7 @@ def evaluated(operation: OnnxOperation, operands: Sequence[Array | None], opset:
         [onnx.helper.make_value_info(name, unknown) for name in dict.fromkeys(filter(None, names))],
         [onnx.helper.make_value_info(name, unknown) for name in operation.outputs if name],
     )
+    opset = max(opset, OLDEST.get(operation.op, 0))
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=10)
     feed = {name: operand for name, operand in zip(names, operands, strict=True) if name}
     try:

@@ -9,6 +9,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from fixedpoint_nn.interchange.onnx.as_floats import as_floats
 from fixedpoint_nn.interchange.onnx.file import read
 from fixedpoint_nn.interchange.onnx.integers.reader import ImportedIntegers, has_integers, imported_integers
 from fixedpoint_nn.interchange.onnx.own_file import restored
@@ -28,6 +29,7 @@ def from_onnx(
     batched: bool = True,
     input: Quantizer | Mapping[str, Quantizer] | None = None,
     softmax: bool = True,
+    quantised: bool = True,
 ) -> Graph | Quantized:
     """The network of an ONNX file (its path or its bytes): a graph of float layers, or a quantised network.
 
@@ -39,7 +41,11 @@ def from_onnx(
 
     A file with QuantizeLinear, QLinearConv, ConvInteger, QONNX's Quant, ... becomes a quantised network with the
     file's integers. `input` is the quantizer of inputs that the file does not quantise. With `softmax=False` a softmax
-    at the end is omitted. Raises `UnsupportedModel`, which names every node that cannot be converted.
+    at the end is omitted. With `quantised=False` a file with QuantizeLinear and DequantizeLinear becomes the float
+    network that was quantised, whose values keep the quantisers' ranges: for operators that have no exact form for
+    integers, such as an LSTM between quantisers.
+
+    Raises `UnsupportedModel`, which names every node that cannot be converted.
 
     >>> net = from_onnx("model.onnx")  # doctest: +SKIP
     >>> y = net(images)  # doctest: +SKIP
@@ -52,6 +58,7 @@ def from_onnx(
         batched=batched,
         input=input,
         softmax=softmax,
+        quantised=quantised,
     )
     net: Graph | Quantized = found.net
     return net
@@ -66,6 +73,7 @@ def any_kind(
     batched: bool = True,
     input: Quantizer | Mapping[str, Quantizer] | None = None,
     softmax: bool = True,
+    quantised: bool = True,
 ) -> Imported | ImportedIntegers:
     """Like `from_onnx`, with the correspondence of axes of inputs and outputs."""
     whole = read(source)
@@ -73,6 +81,8 @@ def any_kind(
     if own is not None:
         return own
     model = whole.only(outputs)
+    if not quantised:
+        return converted(as_floats(model), batched, shapes, constants)
     if has_integers(model):
         return imported_integers(
             model, batched=batched, shapes=shapes, constants=constants, quantizers=input, softmax=softmax

@@ -11,6 +11,9 @@ from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numerics.arrays import Array
 
 HIDES = -1e4  # values as low as this are a mask
+MASK_BEHIND = (
+    "some elements of its input are minus infinity, a mask that only a Softmax right behind it may take"
+)
 
 
 @dataclass(frozen=True)
@@ -19,9 +22,7 @@ class Masked:
 
     kept: Array
     place: tuple[object, ...]
-    reason = (
-        "some elements of its input are minus infinity, a mask that only a Softmax right behind it may take"
-    )
+    reason = MASK_BEHIND
 
 
 def masked(x: OnnxValue, kept: Array) -> OnnxValue:

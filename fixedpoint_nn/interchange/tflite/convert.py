@@ -143,7 +143,9 @@ class TfliteConversion:
             result, index_only = self._largest(operators, result), True
         if not self.softmax:
             last = [operator for operator in operators if result.index in operator.outputs]
-            if [operator.kind for operator in last] == ["SOFTMAX"] and len(last[0].inputs) == 1:
+            if [operator.kind for operator in last] in (["SOFTMAX"], ["LOG_SOFTMAX"]) and len(
+                last[0].inputs
+            ) == 1:
                 operators.remove(last[0])
                 result = self.model.tensors[last[0].inputs[0]]
         return self._checked("output", result), index_only

@@ -10,15 +10,16 @@ REMARKS = {
     "ABS": "with a sign",
     "BATCH_MATMUL": "with a sign; of two values of equal batches, or a value and a constant matrix",
     "ELU": "int8; TFLite has no reference kernel of it, its usual one is the judge",
-    "EXP": "int8: the C library's `exp`, correctly rounded",
-    "GELU": "8 bits: the C library's `erfc` or `tanh`, correctly rounded",
-    "LOG": "int8: the C library's `log`, correctly rounded",
+    "EXP": "with a sign; the C library's `exp`, correctly rounded",
+    "GELU": "the C library's `erfc` or `tanh`, correctly rounded",
+    "L2_NORMALIZATION": "8 bits; the engine has no products as wide as it needs",
+    "LOG": "with a sign; the C library's `log`, correctly rounded",
     "MIRROR_PAD": "any axes but the batch",
     "PADV2": "with a constant; any axes but the batch",
     "PRELU": "8 bits; constant slopes of any shape",
     "RESIZE_BILINEAR": "without a sign only where 32-bit floats are exact, as by whole factors that are powers of two",
     "REVERSE_V2": "one axis",
-    "RSQRT": "int8",
+    "RSQRT": "with a sign",
     "SQUARED_DIFFERENCE": "int8; of two values, or a value and a constant",
     "SUM": "uint8; with a sign TFLite's kernel takes the bytes for unsigned ones",
     "SVDF": "int8, its state int16; the state is one more input and output, as that of a variable",
@@ -56,5 +57,9 @@ def table() -> str:
     """The table as Markdown, one row per operator."""
     rows = ["| operator | remarks |", "|---|---|"]
     rows += [f"| `{name}` | {REMARKS.get(name, '')} |" for name in sorted(OPERATORS)]
+    rows.append(
+        "| `SPACE_TO_BATCH_ND`, `BATCH_TO_SPACE_ND` | around convolutions, which are then dilated, and operators "
+        "on each pixel |"
+    )
     rows.append("| `ARG_MAX` | at the end of a model |")
     return "\n".join(rows)

@@ -195,7 +195,7 @@ def test_ties_are_few() -> None:
             {"axis": 1},
             "it normalises over several axes, and the last one is supported",
         ),
-        ("LogSoftmax", {}, {}, "keep it in a float model, or, at the end, leave it out: softmax=False"),
+        ("LogSoftmax", {}, {}, "import --floats`; or, at the end, leave it out: softmax=False"),
     ],
 )  # fmt: skip
 def test_what_is_not_read_is_refused(

@@ -117,6 +117,15 @@ def test_a_value_and_what_is_computed_from_constants(op: str, first: bool) -> No
 
 
 @pytest.mark.parametrize("op", ["QLinearAdd", "QLinearMul"])
+def test_constants_are_joined_as_the_runtime_does(op: str) -> None:
+    constants = scales("int8", 4) | {"k": RNG.choice(all_codes("int8"), 256), "m": all_codes("int8")}
+    constants["s2"] = np.float32(constants["s0"] * constants["s1"] * 100 if op == "QLinearMul" else 0.11)
+    nodes = [mine(op, "k s0 z0 m s1 z1 s2 z2", "d"), mine("QLinearAdd", "x s3 z3 d s2 z2 s3 z3", "y")]
+    blob = file_of(nodes, {"x": [256]}, constants, TYPES["int8"][1])
+    check(blob, {"x": RNG.choice(all_codes("int8"), (40, 256))})
+
+
+@pytest.mark.parametrize("op", ["QLinearAdd", "QLinearMul"])
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("shape", [(5,), (1, 3, 5), (3, 1)])
 def test_a_value_and_codes_of_each_place(op: str, first: bool, shape: tuple[int, ...]) -> None:

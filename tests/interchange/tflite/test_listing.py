@@ -25,5 +25,6 @@ def test_every_operator_is_compared_with_the_interpreter() -> None:
     pytest.importorskip("ai_edge_litert", reason="the interpreter is in the `tflite` extra")
     from tests.support.tflite_operators import MAKERS
 
-    # SVDF has a state: test_states.py; DEQUANTIZE is several operators: test_float_islands.py
+    # SVDF has a state (test_states.py), SPACE_TO_BATCH_ND becomes part of a convolution, and DEQUANTIZE is several
+    # operators (test_float_islands.py).
     assert set(MAKERS) - {"SPACE_TO_BATCH_ND"} | {"SVDF", "DEQUANTIZE"} == set(OPERATORS)

@@ -16,9 +16,10 @@ from fixedpoint_nn import FixedArray, RtlModel, emit, from_tflite, load_model
 from fixedpoint_nn.hardware.compiler.pipeline import lower
 from fixedpoint_nn.hardware.isa.schedule import schedule
 from fixedpoint_nn.hardware.verify.verify import verify
+from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from fixedpoint_nn.network.serialization import save
 from tests.support.tflite_decoder import decoder
-from tests.support.tflite_models import run
+from tests.support.tflite_models import ModelBuilder, run
 from tests.support.tflite_networks import ds_cnn, resnet8
 
 Make = Callable[..., tuple[bytes, np.ndarray]]
@@ -48,6 +49,17 @@ def test_every_word_of_an_encoder_and_decoder_is_the_interpreters() -> None:
     assert len(np.unique(expected)) > 50
     assert np.array_equal(network(samples).ints, expected)
     assert np.array_equal(RtlModel(network)(samples[:2]).ints, expected[:2])
+
+
+def test_a_last_logarithm_of_a_softmax_is_left_out() -> None:
+    model = ModelBuilder()
+    x = model.input((1, 10), scale=0.1, zero=3)
+    model.operator("LOG_SOFTMAX", [x], (1, 10), scale=16 / 256, zero=127)
+    blob = model.finish([len(model.tensors) - 1])
+    codes = np.arange(-128, 122, dtype=np.int8).reshape(-1, 10)
+    assert np.array_equal(from_tflite(blob, softmax=False)(codes).ints, codes)
+    with pytest.raises(UnsupportedModel, match=r"LOG_SOFTMAX .* is an operator that is not supported"):
+        from_tflite(blob)
 
 
 @pytest.mark.parametrize("make", [pytest.param(resnet8, marks=pytest.mark.slow), ds_cnn])

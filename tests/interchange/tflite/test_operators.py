@@ -21,10 +21,16 @@ from tests.support.tflite_operators import MAKERS, models
 
 EIGHT_BITS_ONLY = (  # as in TFLite
     "RELU_N1_TO_1", "RELU_0_TO_1", "HARD_SWISH", "UNIDIRECTIONAL_SEQUENCE_LSTM", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH",
-    "PRELU", "ELU", "SQUARED_DIFFERENCE",
+    "PRELU", "ELU", "L2_NORMALIZATION", "SQUARED_DIFFERENCE",
 )  # fmt: skip
-# Products of 32 bits, and values joined along another axis than the last, are beyond the engine.
-NOT_ON_THE_ENGINE = (("SOFTMAX", 8), ("MUL", 16), ("CONCATENATION", 8), ("CONCATENATION", 16))
+# Products of 32 bits (a softmax, a norm), and values joined along another axis than the last, are beyond the engine.
+NOT_ON_THE_ENGINE = (
+    ("SOFTMAX", 8),
+    ("L2_NORMALIZATION", 8),
+    ("MUL", 16),
+    ("CONCATENATION", 8),
+    ("CONCATENATION", 16),
+)
 SIGNED_ONLY = (  # as in TFLite
     "ABS", "BATCH_MATMUL", "ELU", "EXP", "LOG", "RSQRT", "SQUARED_DIFFERENCE", "UNIDIRECTIONAL_SEQUENCE_LSTM",
 )  # fmt: skip

@@ -10,6 +10,8 @@ import numpy as np
 from fixedpoint_nn.interchange.onnx.value import Refused
 from fixedpoint_nn.numerics.arrays import Array, Ints
 
+FINE = 22  # bits of a weight that a file keeps as a float
+
 
 class ScaledConstant(np.ndarray):
     """A float array equal to `ints * scales`, element by element."""
@@ -38,6 +40,16 @@ def scaled(array: Any) -> tuple[Ints, Array] | None:
     if array.dtype.kind in "iu":
         return array.astype(np.int64), np.ones(array.shape, np.float32)
     return None
+
+
+def refined(array: Array, axis: int | None) -> tuple[Ints, Array]:
+    """(integers, scales) of floats, to `FINE` bits of the largest at each place of an axis; scales are powers of 2."""
+    if not np.isfinite(array).all():
+        raise Refused("its weights hold infinity or nan")
+    others = tuple(other for other in range(array.ndim) if axis is None or other != axis % array.ndim)
+    largest = np.abs(array).max(axis=others, keepdims=True, initial=np.float32(2.0**-60))
+    scales = np.broadcast_to(np.ldexp(np.float32(1), np.frexp(largest)[1] - FINE), array.shape)
+    return np.rint(array.astype(np.float64) / scales).astype(np.int64), scales.astype(np.float32)
 
 
 def along(given: Any, axis: int, shape: tuple[int, ...], what: str) -> Array:

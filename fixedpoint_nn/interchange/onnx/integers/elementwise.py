@@ -112,9 +112,8 @@ def ends(ints: Any) -> tuple[int, int]:
     return int(ints.min()), int(ints.max())
 
 
-@operator("Add")
-def add(step: IntegerStep) -> OnnxValue:
-    """Convert Add."""
+def added(step: IntegerStep) -> OnnxValue:
+    """The sum of two values, or of a value and a constant."""
     return sum_of_two(step, 1) if _both(step) else _either(step, Plus)
 
 

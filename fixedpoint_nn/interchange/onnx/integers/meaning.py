@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.interchange.onnx.integers.chain import Chain, Times, applied, channels
+from fixedpoint_nn.interchange.onnx.masks import MASK_BEHIND
 from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
+from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.qformat import QFormat
 
 
@@ -67,12 +69,23 @@ class Reals:
         )
 
 
+@dataclass(frozen=True)
+class MaskedReals:
+    """Real numbers of which the file has minus infinity where `kept` is False; the integers there are very low."""
+
+    reals: Reals
+    kept: Array
+    reason = MASK_BEHIND
+
+
 Meaning = Codes | Reals
 
 
 def meaning(v: OnnxValue) -> Meaning:
     """The meaning of a value's integers."""
     kind: Any = v.kind
+    if isinstance(kind, MaskedReals):
+        raise Refused(kind.reason)
     if not isinstance(kind, Codes | Reals):
         raise Refused(
             "its operand is floats that nothing has rounded; quantise them before it, or, if they are an input, say "

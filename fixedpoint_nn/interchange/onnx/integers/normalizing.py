@@ -20,7 +20,7 @@ from fixedpoint_nn.interchange.affine.shares import MOST_TERMS, SHARE_BITS, Shar
 from fixedpoint_nn.interchange.affine.standardized import Standardized
 from fixedpoint_nn.interchange.onnx.integers.chain import Plus, Times, Within, line
 from fixedpoint_nn.interchange.onnx.integers.elementwise import linked, numbers
-from fixedpoint_nn.interchange.onnx.integers.meaning import Reals, reals
+from fixedpoint_nn.interchange.onnx.integers.meaning import MaskedReals, Reals, reals
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
 from fixedpoint_nn.interchange.onnx.operators import activations, normalizations
@@ -34,13 +34,22 @@ UNIT = Times((2.0**-SHARE_BITS,))
 
 @operator("Softmax")
 def softmax(step: IntegerStep) -> OnnxValue:
-    """Softmax of integers times one scale."""
-    return shared(step, step.value(0, kind=""))
+    """Softmax of integers times one scale, of which a mask may hide some."""
+    v = step.value(0, kind="")
+    if isinstance(v.kind, MaskedReals):
+        axis = axis_of(int(step.attribute("axis", -1 if step.opset >= 13 else 1)), len(v.dims))
+        along = tuple(n if a == axis else 1 for a, n in enumerate(v.dims))
+        seen = np.broadcast_to(v.kind.kept, np.broadcast_shapes(v.kind.kept.shape, along))
+        if not seen.any(axis=axis - len(v.dims)).all():
+            raise Refused("its mask hides all of a row, whose shares are then 0 / 0")
+        shown: Any = v.kind.reals
+        v = replace(v, kind=shown)
+    return shared(step, v)
 
 
 def shared(step: IntegerStep, v: OnnxValue) -> OnnxValue:
     """The shares of 1 that these numbers have."""
-    kind, scale = reals(v), _scale(v)
+    kind, scale = reals(v), scale_of_row(v)
     span = kind.high - kind.low
     if span > MOST_APART:
         raise Refused(f"its input has {span.bit_length()} bits, and 16 are the most; quantise it before")
@@ -78,7 +87,7 @@ def instance_normalization(step: IntegerStep) -> OnnxValue:
 
 def _standardized(step: IntegerStep, v: OnnxValue, axes: tuple[int, ...]) -> OnnxValue:
     """(x - mean) / deviation over these axes, rounded as the layer `Standardized` does."""
-    kind, scale = reals(v), _scale(v)
+    kind, scale = reals(v), scale_of_row(v)
     eps = float(step.attribute("epsilon", 1e-5)) / scale**2
     try:
         layer = Standardized.of(kind.low, kind.high, prod(v.dims[axis] for axis in axes), eps, step.name)
@@ -107,7 +116,7 @@ def _parametrised(step: IntegerStep, v: OnnxValue, axis: int | None = None) -> O
     return v
 
 
-def _scale(v: OnnxValue) -> float:
+def scale_of_row(v: OnnxValue) -> float:
     """What an integer of a row is worth more than one that is 1 less."""
     found = line(reals(v).chain)
     if found is None or any(isinstance(link, Within) for link in reals(v).chain):

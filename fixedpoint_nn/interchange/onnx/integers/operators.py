@@ -4,6 +4,7 @@
 from fixedpoint_nn.interchange.onnx.integers import (
     elementwise,
     kernels,
+    masking,
     normalizing,
     products,
     qonnx,
@@ -16,6 +17,7 @@ from fixedpoint_nn.interchange.onnx.integers import (
 __all__ = [
     "elementwise",
     "kernels",
+    "masking",
     "normalizing",
     "products",
     "qonnx",

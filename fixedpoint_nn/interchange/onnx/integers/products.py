@@ -13,7 +13,7 @@ from fixedpoint_nn.interchange.affine.constants import Unsuited, exact
 from fixedpoint_nn.interchange.affine.sums import sums_of
 from fixedpoint_nn.interchange.onnx.builder import IntegerConstant
 from fixedpoint_nn.interchange.onnx.integers.chain import Chain, Plus, Times
-from fixedpoint_nn.interchange.onnx.integers.constants import scaled
+from fixedpoint_nn.interchange.onnx.integers.constants import refined, scaled
 from fixedpoint_nn.interchange.onnx.integers.meaning import Meaning, Reals, format_of, integer_range, reals
 from fixedpoint_nn.interchange.onnx.integers.step import Convert, IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
@@ -25,15 +25,16 @@ PRODUCTS = layers.Dense | layers.Conv2D | layers.ConvTranspose2D | layers.MatMul
 FLOAT: Any = "float"
 
 
-def weights(step: IntegerStep, index: int, what: str = "weights") -> tuple[Ints, Array]:
-    """(integers, scales) of a constant, element by element."""
-    array = step.constant(index, what)
+def weights(step: IntegerStep, index: int, outputs: int | None = None) -> tuple[Ints, Array, bool]:
+    """(integers, scales, whether they are rounded) of constant weights, element by element; outputs are on an axis.
+
+    Weights that are floats are rounded, much finer than the sums of floats that other runtimes compute.
+    """
+    array = step.constant(index, "weights")
     found = scaled(array)
     if found is None:
-        raise Refused(
-            f"its {what} are floats; quantise them, too (a DequantizeLinear, or a Quant, gives integers)"
-        )
-    return found
+        return *refined(np.asarray(array, np.float32), outputs), True
+    return *found, False
 
 
 def converted(step: IntegerStep, convert: Convert, operands: list[Any]) -> tuple[OnnxValue, str]:
@@ -109,10 +110,12 @@ def biased(step: IntegerStep, index: int, scale: Array, count: int) -> tuple[Int
     return None, (Plus(tuple(values.tolist())),)
 
 
-def summed(v: OnnxValue, sums: tuple[int, int], scale: Any, more: Chain = ()) -> OnnxValue:
+def summed(
+    v: OnnxValue, sums: tuple[int, int], scale: Any, more: Chain = (), near: bool = False
+) -> OnnxValue:
     """Sums as real numbers."""
     chain = (Times(tuple(np.asarray(scale, np.float32).reshape(-1).tolist())), *more)
-    kind: Any = Reals(*sums, chain, summed=True)
+    kind: Any = Reals(*sums, chain, summed=True, near=near)
     return replace(v, kind=kind)
 
 
@@ -130,12 +133,12 @@ def conv_transpose(step: IntegerStep) -> OnnxValue:
 
 def _convolution(step: IntegerStep, convert: Convert, axis: int) -> OnnxValue:
     x = step.value(0, kind="")
-    ints, scales = weights(step, 1)
+    ints, scales, near = weights(step, 1, axis)
     groups = int(step.attribute("group", 1)) if axis else 1
     if ints.ndim < 3 or groups < 1 or ints.shape[0] % groups:
         raise Refused(f"its weights of shape {list(ints.shape)} are not in {groups} groups")
     made, sums, scale, more = convolved(step, convert, x, ints, scales, reals(x).scale, axis, groups, 2)
-    return summed(made, sums, scale, more)
+    return summed(made, sums, scale, more, near)
 
 
 def convolved(
@@ -175,8 +178,10 @@ def matmul(step: IntegerStep) -> OnnxValue:
         return of_two(step, products.matmul, step.value(0, ""), step.value(1, ""))
     place = 0 if not isinstance(step.operands[0], OnnxValue) else 1
     x = step.value(1 - place, kind="")
-    ints, scales = weights(step, place)
-    return multiplied(step, x, ints, scales, reals(x).scale, left=place == 0)
+    by_output = place == 1 and step.constant(1, "weights").ndim == 2
+    ints, scales, near = weights(step, place, 1 if by_output else None)
+    made = multiplied(step, x, ints, scales, reals(x).scale, left=place == 0)
+    return replace(made, kind=replace(reals(made), near=near))
 
 
 def multiplied(
@@ -216,7 +221,7 @@ def gemm(step: IntegerStep) -> OnnxValue:
     if isinstance(step.operands[1], OnnxValue):
         raise Refused("both of its operands are computed; use a MatMul")
     alpha, beta = float(step.attribute("alpha", 1.0)), float(step.attribute("beta", 1.0))
-    ints, scales = weights(step, 1)
+    ints, scales, near = weights(step, 1, 0 if step.attribute("transB", 0) else 1)
     if ints.ndim != 2 or len(x.dims) != 2:
         raise Refused(f"its operands have the shapes {list(x.dims)} and {list(ints.shape)}")
     if alpha <= 0:
@@ -236,4 +241,4 @@ def gemm(step: IntegerStep) -> OnnxValue:
         return products.times_matrix(bare, bare.value(0), weight, rest[0] if rest else None)
 
     made, sums = by_constant(step, convert, x, [x, ints], ints.T, bias)
-    return summed(made, sums, scale, more)
+    return summed(made, sums, scale, more, near)

@@ -29,6 +29,7 @@ from fixedpoint_nn.interchange.onnx.integers.qonnx import DOMAINS, bipolar, quan
 from fixedpoint_nn.interchange.onnx.integers.quantizing import RANGES, dequantized, quantize_attributes
 from fixedpoint_nn.interchange.onnx.integers.resizing import interpolates
 from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds
+from fixedpoint_nn.interchange.onnx.integers.runtime_kernels import of_constants
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import INTEGERS
 from fixedpoint_nn.interchange.onnx.model import Declared, OnnxModel, OnnxOperation
@@ -47,9 +48,12 @@ MOST_IMAGES, MOST_VALUES = 64, 1 << 23  # samples at a time, and values of one l
 CONSTANT_MOVES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Slice", "Gather")
 FLOAT: Any = "float"
 IDS: Any = "int"
-_SEVERAL = "its real numbers are floats, in an order that no integer kernel has; keep it in a float model"
+_SEVERAL = (
+    "its real numbers are floats, in an order that no integer kernel has; read the file as the float network that was "
+    "quantised, by quantised=False or `fixedpoint-nn import --floats`"
+)
 INEXACT = dict.fromkeys(("LSTM", "GRU", "RNN"), _SEVERAL) | {
-    "LogSoftmax": f"{_SEVERAL}, or, at the end, leave it out: softmax=False"
+    "LogSoftmax": f"{_SEVERAL}; or, at the end, leave it out: softmax=False"
 }
 SOFTMAXES = "Softmax", "QLinearSoftmax", "LogSoftmax"
 QUANTISED_ENDS = ("QuantizeLinear", "DequantizeLinear", "Identity")  # around a softmax at the end
@@ -330,6 +334,9 @@ class IntegerConversion(OnnxConversion):
                 return [quantised(step)]
             case "BipolarQuant":
                 return [bipolar(step)]
+            case "QLinearAdd" | "QLinearMul":
+                alone = IntegerStep(operation, operands, self.builder, self.model.opset, self.free)
+                return [of_constants(alone)]
         first = operands[0] if operands else None
         parts = scaled(first) if isinstance(first, ScaledConstant) else None
         if parts is not None and operation.op in CONSTANT_MOVES:

@@ -31,6 +31,7 @@ from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
 from fixedpoint_nn.interchange.onnx.operators import pooling, products
 from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
+from fixedpoint_nn.numerics.arrays import Array
 
 F = np.float32
 
@@ -118,6 +119,19 @@ def _by_constant(step: IntegerStep, multiplied: bool, rounds: Rounds) -> OnnxVal
 
     table = tabulated(function, (kind.low, kind.high), rounds.centred, step.name)
     return landed(step, v, Lookup(table), rounds)
+
+
+def of_constants(step: IntegerStep) -> Array:
+    """The codes of a QLinearAdd or QLinearMul of two constants."""
+    zeros, after = [zero_point(step, 2), zero_point(step, 5)], zero_point(step, 7)
+    scales = [F(scale_of(step, i, "scales").reshape(())) for i in (1, 4, 6)]
+    place = np.asarray(step.constant(7, "zero points"))
+    low, high = range_of_type(place, "zero point")
+    a, b = (step.constant(i, "codes").astype(np.int64) - zero for i, zero in zip((0, 3), zeros, strict=True))
+    multiplied = step.operation.op == "QLinearMul"
+    y = _kernel(multiplied, a, b, zeros, (scales[0], scales[1], scales[2]), after)
+    codes: Array = np.clip(np.rint(y), low, high).astype(place.dtype)
+    return codes
 
 
 def _worth(span: Reals, scale: Any) -> Reals:

@@ -132,7 +132,7 @@ def _masked_softmax(step: OnnxStep, x: OnnxValue, kept: Array, axis: int) -> Onn
     """A softmax of what is kept; the shares of a row of which nothing is kept are 0."""
     along = tuple(n if a == axis else 1 for a, n in enumerate(x.dims))
     kept = np.broadcast_to(kept, np.broadcast_shapes(kept.shape, along))
-    any_kept = kept.any(axis=axis - len(x.dims), keepdims=True)
+    any_kept = np.asarray(kept.any(axis=axis - len(x.dims), keepdims=True))
     shares = step.unary(layers.Softmax(mask=tensor(beside((kept | ~any_kept).astype(np.float32), x))), x)
     if any_kept.all():
         return shares

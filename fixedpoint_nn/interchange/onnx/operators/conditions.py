@@ -62,8 +62,8 @@ def equal(step: OnnxStep) -> Result:
     No value here is infinite, so none is equal to infinity.
     """
     ids, values = (step.operands if isinstance(step.operands[0], OnnxValue) else step.operands[::-1])[:2]
-    if isinstance(ids, OnnxValue) and ids.kind == "float" and _infinite(values):
-        return np.zeros((1,) * max(len(ids.dims), np.ndim(values)), bool)
+    if isinstance(ids, OnnxValue) and isinstance(values, np.ndarray) and _never_equal(ids, values):
+        return np.zeros((1,) * max(len(ids.dims), values.ndim), bool)
     if not isinstance(ids, OnnxValue) or ids.kind != "int" or isinstance(values, OnnxValue) or values is None:
         raise Refused("it compares other values than whole numbers with constants")
     count, rank = values.size, len(ids.dims)
@@ -83,8 +83,9 @@ def equal(step: OnnxStep) -> Result:
     return replace(joined_axes, kind=TRUTH)
 
 
-def _infinite(values: Operand) -> bool:
-    return isinstance(values, np.ndarray) and values.dtype.kind == "f" and bool(np.isinf(values).all())
+def _never_equal(x: OnnxValue, constant: Array) -> bool:
+    """Whether floats are compared with infinity."""
+    return bool(x.kind == "float" and constant.dtype.kind == "f" and np.isinf(constant).all())
 
 
 @operator("OneHot", "Embedding", "another axis than a new last one; depths and values that are computed")
