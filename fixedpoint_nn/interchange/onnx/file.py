@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from fixedpoint_nn.interchange.onnx.classical import with_standard_operators
 from fixedpoint_nn.interchange.onnx.functions import inlined
 from fixedpoint_nn.interchange.onnx.model import (
     Branch,
@@ -100,7 +101,7 @@ def _model(onnx: Any, proto: Any, folder: Path | None) -> OnnxModel:
     if not outputs:
         raise OnnxError("it has no output")
     about = {text(entry.key): text(entry.value) for entry in proto.metadata_props}
-    return OnnxModel(tuple(ordered), inputs, outputs, constants, opset, about)
+    return with_standard_operators(OnnxModel(tuple(ordered), inputs, outputs, constants, opset, about))
 
 
 def text(name: str | bytes) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from fixedpoint_nn.interchange.onnx import operators  # noqa: F401 - fills the table
 from fixedpoint_nn.interchange.onnx.builder import GraphBuilder
+from fixedpoint_nn.interchange.onnx.classical import DOMAIN, GIVE_LABELS, LABELS
 from fixedpoint_nn.interchange.onnx.definitions import DEFINED, definition
 from fixedpoint_nn.interchange.onnx.doors import FLOATS, WHOLE, Door, arrangement, fixed_input
 from fixedpoint_nn.interchange.onnx.file import read
@@ -328,6 +329,8 @@ class OnnxConversion:
         """Why there is no layer for such nodes."""
         if operation.op in REASONS:
             return REASONS[operation.op]
+        if operation.domain == DOMAIN and operation.op in GIVE_LABELS:
+            return LABELS
         if operation.domain:
             return f"operators of the domain {operation.domain!r} are not supported"
         return "the operator is not supported"

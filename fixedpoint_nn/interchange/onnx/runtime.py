@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fixedpoint_nn.interchange.onnx.classical import INNER
 from fixedpoint_nn.interchange.onnx.doors import Door
 from fixedpoint_nn.interchange.onnx.file import package, read
 from fixedpoint_nn.interchange.onnx.importing import any_kind
@@ -96,7 +97,8 @@ def sigmoids(path: str | os.PathLike[str]) -> frozenset[str]:
 
 def _floats(found: Imported, xs: Sequence[Array], size: int) -> list[tuple[Door, Array, bool]]:
     """Inner tensors and outputs; those without an axis for the samples if the file is run with one at a time."""
-    inside = [door for door in found.inside if door.axes[0] is not None or size == 1]
+    filed = [door for door in found.inside if not door.name.endswith(INNER)]
+    inside = [door for door in filed if door.axes[0] is not None or size == 1]
     known = {door.name for door in inside}
     doors = [*inside, *(door for door in found.outputs if door.name not in known)]
     net: Any = replace(found.net, outputs=tuple(door.node for door in doors))
