@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from fixedpoint_nn.numbers import sliding_windows
+from fixedpoint_nn.numbers import reused_memory, sliding_windows
 from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
 from fixedpoint_nn.numerics.arrays import Array
 
@@ -71,7 +71,9 @@ class WindowBlocks:
         if geometry.pointwise:
             return
         (top, bottom), (left, right) = geometry.padding
-        padded = np.zeros((self.size, height + top + bottom, width + left + right, channels), images.dtype)
+        around = (self.size, height + top + bottom, width + left + right, channels)
+        padded = reused_memory.empty(around, images.dtype)
+        padded.fill(0)
         self.inside = padded[:, top : top + height, left : left + width]
         by_image, by_row, by_column, by_channel = padded.strides
         (down, across), (ky, kx) = geometry.stride, geometry.kernel
@@ -83,7 +85,7 @@ class WindowBlocks:
             shape = (self.size, rows, columns, ky, kx * channels)  # type: ignore[assignment]
             strides = (by_image, by_row * down, by_column * across, by_row, by_channel)  # type: ignore[assignment]
         self.view = as_strided(padded, shape, strides, writeable=False)
-        self.buffer = np.empty(shape, images.dtype)
+        self.buffer = reused_memory.empty(shape, images.dtype)
 
     def starts(self) -> range:
         """The index of the first image of each block."""
@@ -109,7 +111,8 @@ def pool(images: Array, geometry: Geometry, combine: np.ufunc, fill: float) -> A
     total: Array | None = None
     for tap in taps_of(padded(images, geometry, fill), geometry, images.shape):
         if total is None:
-            total = tap.copy()
+            total = reused_memory.empty(tap.shape, tap.dtype)
+            np.copyto(total, tap)
         else:
             combine(total, tap, out=total)
     assert total is not None

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fixedpoint_nn.numbers import reused_memory
 from fixedpoint_nn.numerics.arrays import Array
 
 LONG_ENOUGH = 256
@@ -27,7 +28,7 @@ def each(function: Callable[..., Any], x: Array, vector: Array, out: Array | Non
     wide, repeats = _wide(x)
     along = np.tile(vector, repeats)
     if out is None:
-        return np.asarray(function(wide, along)).reshape(x.shape)
+        out = reused_memory.empty(x.shape, np.result_type(x, vector))
     function(wide, along, out=out.reshape(wide.shape))
     return out
 

@@ -13,6 +13,7 @@ from functools import partial
 
 import numpy as np
 
+from fixedpoint_nn.numbers import reused_memory
 from fixedpoint_nn.numbers.functions import Function
 from fixedpoint_nn.numbers.tensor import channels
 from fixedpoint_nn.numbers.tensor.fused_memory import FusedMemory
@@ -49,7 +50,10 @@ class FusedScan:
     @property
     def y(self) -> Array:
         """The outputs, (batch, time, columns)."""
-        return np.ascontiguousarray(np.moveaxis(self.memory.values[self.program.y], 0, 1))
+        by_batch = np.moveaxis(self.memory.values[self.program.y], 0, 1)
+        y = reused_memory.empty(by_batch.shape, by_batch.dtype)
+        np.copyto(y, by_batch)
+        return y
 
     def last(self, number: int) -> Array:
         """The final value of state `number`, (batch, columns)."""
@@ -149,9 +153,9 @@ class FusedScan:
             if not self.memory.is_view(place)  # cleared with the value that it views
         ]
         written = set(shared)
-        todo.append(self._share(program.y, partial(_copy, np.moveaxis(y, 1, 0)), written))
+        todo.append(self._share(program.y, np.moveaxis(y, 1, 0), written))
         for state, place in zip(program.states, program.after, strict=True):
-            todo.append(self._share(place, partial(_copy, gradients[state]), written))
+            todo.append(self._share(place, gradients[state], written))
         unread = {state for state in states if not self.memory.uses[state]}
         todo += [partial(_clear, gradients[state]) for state in unread | (shared & states)]
         for op in reversed(program.operations):
@@ -160,39 +164,45 @@ class FusedScan:
                     todo.append(self._share(place, write, written))
         return todo
 
-    def _share(self, place: int, write: Write, written: set[int]) -> Do:
-        """The operation for a contribution to a gradient: the first one writes, later ones add."""
+    def _share(self, place: int, write: Write | Array, written: set[int]) -> Do:
+        """The operation for a contribution to a gradient: the first one writes, later ones add.
+
+        A contribution that is an array of all time steps is added without a copy.
+        """
         gradient = self.memory.gradients[place]
         if place not in written:
             written.add(place)
+            if isinstance(write, np.ndarray):
+                return lambda t: np.copyto(gradient[t], write[t])
             return lambda t: write(t, gradient[t])
+        if isinstance(write, np.ndarray):
+            return lambda t: np.add(gradient[t], write[t], out=gradient[t])
         share = np.empty(gradient.shape[1:], gradient.dtype)
 
         def add(t: int) -> None:
             write(t, share)
-            gradient[t] += share
+            np.add(gradient[t], share, out=gradient[t])
 
         return add
 
-    def _shares(self, op: Operation) -> Iterator[tuple[int, Write]]:
+    def _shares(self, op: Operation) -> Iterator[tuple[int, Write | Array]]:
         """(operand, its contribution to the gradient) of an operation."""
         values, g = self.memory.values, self.memory.gradients[op.out]
         first, *more = op.inputs
-        passed = partial(_copy, g)
         leaf = None if op.leaf is None else op.leaf.data
         match op.verb:
             case "view":
                 pass
             case "dot":
                 assert leaf is not None
-                turned = leaf.T
+                turned = np.ascontiguousarray(leaf.T)
                 yield first, lambda t, out: np.matmul(g[t], turned, out=out)
-                yield from ((place, passed) for place in more)
+                yield from ((place, g) for place in more)
             case "add":
-                yield first, passed
-                yield more[0], passed
+                yield first, g
+                yield more[0], g
             case "sub":
-                yield first, passed
+                yield first, g
                 yield more[0], lambda t, out: np.negative(g[t], out=out)
             case "mul":
                 a, b = values[first], values[more[0]]
@@ -202,7 +212,7 @@ class FusedScan:
                 factor = op.setting if leaf is None else leaf
                 yield first, lambda t, out: np.multiply(g[t], factor, out=out)
             case "shift" | "add_leaf" | "sub_leaf":
-                yield first, passed
+                yield first, g
             case "relu":
                 y = values[op.out]
                 yield first, lambda t, out: np.multiply(g[t], y[t] > 0, out=out)
@@ -244,10 +254,6 @@ def _through(function: Function, y: Array, g: Array) -> Write:
         np.multiply(g[t], derivative(y[t], out=slope), out=out)
 
     return write
-
-
-def _copy(source: Array, t: int, out: Array) -> None:
-    np.copyto(out, source[t])
 
 
 def _copy_at(source: Array, target: Array, t: int) -> None:
