@@ -12,6 +12,7 @@ import numpy as np
 from fixedpoint_nn.numbers import reused_memory, sliding_windows
 from fixedpoint_nn.numbers.image_windows import BLOCK_BYTES, Geometry, WindowBlocks, padded, taps_of
 from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.native import image_windows as native
 
 
 def convolve(images: Array, weight: Array, geometry: Geometry) -> Array:
@@ -66,6 +67,11 @@ def pool_max_gradient(
         result = reused_memory.empty(images.shape, images.dtype)
     else:
         result = padded(np.zeros_like(images), geometry, 0)
+    kernels = native.kernels_for(images, largest, gradient)
+    if kernels and geometry.tiles(images.shape):
+        shape = geometry.window_shape(images.shape)
+        native.pool_max_gradient(kernels, shape, images, largest, gradient, result)
+        return result
     open_ = np.ones(gradient.shape, bool)  # windows whose largest tap was not met yet
     values = taps_of(padded(images, geometry, fill), geometry, images.shape)
     for value, target in zip(values, taps_of(result, geometry, images.shape), strict=True):

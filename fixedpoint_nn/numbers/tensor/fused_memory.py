@@ -130,6 +130,10 @@ class FusedMemory:
         one = np.zeros((self.rows, width), self.program.dtype)
         return np.lib.stride_tricks.as_strided(one, (self.steps, *one.shape), (0, *one.strides))
 
+    def temporary(self, width: int) -> Array:
+        """An array (steps, rows, width) for values that one operation passes to the next."""
+        return self._array(width, stacked=False)
+
     # ---- gradients -------------------------------------------------------------------------
 
     def _passed_on(self) -> dict[int, int]:

@@ -25,6 +25,7 @@ from fixedpoint_nn.numbers.tensor.recorded_step import NotFusable, record_step
 from fixedpoint_nn.numbers.tensor.tape import Backward, is_fusing, is_recording, next_rank, walk_back
 from fixedpoint_nn.numerics import matmul
 from fixedpoint_nn.numerics.arrays import Array, refuse_masked
+from fixedpoint_nn.numerics.native.elementwise import passed_where_positive
 from fixedpoint_nn.numerics.quantizer import Overflow
 
 if TYPE_CHECKING:
@@ -286,8 +287,8 @@ class Tensor:
         data = channels.each(np.maximum, self.data, zeros) if self.ndim else np.maximum(self.data, zeros)
 
         def backward(g: Array) -> None:
-            passed = np.greater(data, 0, out=reused_memory.empty(data.shape, g.dtype))
-            passed *= g
+            passed = reused_memory.empty(data.shape, g.dtype)
+            channels.in_one_pass((passed_where_positive, passed, g, data))
             self.add_gradient(passed)
 
         return self._result(data, "relu", (self,), backward)
@@ -544,10 +545,14 @@ class Tensor:
         channels.each(np.multiply, normal, inverse, out=normal)
 
         def backward(g: Array) -> None:
-            back = channels.each(np.multiply, normal, channels.dots(g, normal) / count)
-            np.subtract(g, back, out=back)
-            channels.each(np.subtract, back, channels.sums(g) / count, out=back)
-            self.add_gradient(channels.each(np.multiply, back, inverse, out=back))
+            back = reused_memory.empty(g.shape, g.dtype)
+            channels.in_one_pass(
+                (np.multiply, back, normal, channels.dots(g, normal) / count),
+                (np.subtract, back, g, back),
+                (np.subtract, back, back, channels.sums(g) / count),
+                (np.multiply, back, back, inverse),
+            )
+            self.add_gradient(back)
 
         result = self._result(normal, "standardized", (self,), backward)
         return result, mean, variance
