@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Memory of large arrays that goes from one training step to the next.
 
-Every step makes arrays of the same sizes. Memory fresh from the operating system costs a page fault for each 4 KB, which
+Every step makes arrays of the same sizes. Memory new from the operating system costs a page fault for each 4 KB, which
 was an eighth to a quarter of a step. Here a block of memory is lent again as soon as no array refers to it.
 """
 
