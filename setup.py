@@ -11,7 +11,7 @@ KERNELS = Extension(
     ["fixedpoint_nn/numerics/native/kernels.c"],
     depends=[
         f"fixedpoint_nn/numerics/native/{name}.h"
-        for name in ("network", "network_level", "scan_level", "elementwise", "image_windows")
+        for name in ("network", "network_level", "scan_level", "elementwise", "image_windows", "quantize")
     ],
     extra_compile_args=[]
     if sys.platform == "win32"

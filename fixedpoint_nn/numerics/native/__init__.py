@@ -5,4 +5,5 @@ from fixedpoint_nn.numerics.native import (  # noqa: F401  (they register themse
     elementwise,
     image_windows,
     network_self_test,
+    quantize,
 )

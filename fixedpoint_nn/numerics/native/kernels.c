@@ -544,6 +544,10 @@ void fx_lookup(int level, const float *codes, int64_t n, const float *table, int
 #include "elementwise.h"
 #include "image_windows.h"
 
+// ---- floats to integers -----------------------------------------------------------------------------------------------
+
+#include "quantize.h"
+
 // ---- the extension module itself is empty: Python finds the functions above through ctypes --------------------------
 
 #ifndef FX_NO_PYTHON
