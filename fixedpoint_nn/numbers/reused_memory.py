@@ -87,7 +87,8 @@ def empty(shape: Sequence[int], dtype: DTypeLike) -> Array:
     size = prod(shape) * dtype.itemsize
     if _thread.pool is None or size < SMALLEST_BYTES:
         return np.empty(shape, dtype)
-    return np.ndarray(tuple(shape), dtype, _thread.pool.lend(size))
+    array: Array = np.ndarray(tuple(shape), dtype, _thread.pool.lend(size))
+    return array
 
 
 def computed(function: np.ufunc, a: Array, b: Array) -> Array:
