@@ -33,6 +33,9 @@ FUNCTIONS: tuple[Callable[..., Any], ...] = (
 )
 
 
+ONE_VALUE = (0, 0, 0)  # the strides of an array of one value, which must not change
+
+
 class _Elementwise(ctypes.Structure):
     """The structure `Elementwise` of elementwise.h."""
 
@@ -83,11 +86,14 @@ class ElementwiseChain:
 
     @staticmethod
     def _is_compiled(step: ElementwiseStep) -> bool:
+        if not step.out.size:
+            return False
         floats = all(array.dtype == np.float32 for array in (step.out, *step.operands))
-        return floats and step.function in FUNCTIONS and step.out.strides[2] == step.out.itemsize
+        rows = all(_has_rows(array) or array.strides == ONE_VALUE for array in step.operands)
+        return step.function in FUNCTIONS and floats and rows and _has_rows(step.out)
 
     def _described(self, step: ElementwiseStep) -> _Elementwise:
-        a, *more = map(self._with_adjacent_columns, step.operands)
+        a, *more = map(self._rows_of, step.operands)
         b = more[0] if more else a
         arrays = (a, b, step.out)
         return _Elementwise(
@@ -98,15 +104,16 @@ class ElementwiseChain:
             *(array.strides[0] // array.itemsize for array in arrays),
         )
 
-    def _with_adjacent_columns(self, array: Array) -> Array:
-        if array.strides[2] == array.itemsize or array.shape[2] == 1:
+    def _rows_of(self, array: Array) -> Array:
+        if array.strides != ONE_VALUE:
             return array
-        if array.strides == (0, 0, 0):  # one value
-            row = np.full(array.shape[2:], array[0, 0, 0])
-            self._kept.append(row)
-            return np.broadcast_to(row, array.shape)
-        self._kept.append(np.ascontiguousarray(array))
-        return self._kept[-1]
+        self._kept.append(np.full(array.shape[2:], array.flat[0]))
+        return np.broadcast_to(self._kept[-1], array.shape)
+
+
+def _has_rows(array: Array) -> bool:
+    """Whether neighbours in a row are neighbours in memory."""
+    return bool(array.strides[2] == array.itemsize)
 
 
 def self_test(kernels: Kernels) -> str:

@@ -66,19 +66,19 @@ def test_a_chain_reads_columns_rows_and_single_values_and_may_write_to_what_it_r
     rng = np.random.default_rng(0)
     z = rng.standard_normal((4, 6, 50), np.float32)
     other = rng.standard_normal((6, 4, 20), np.float32).transpose(1, 0, 2)
-    row, scattered = rng.standard_normal(20, np.float32), rng.standard_normal((20, 6, 4), np.float32).T
+    row = rng.standard_normal(20, np.float32)
     before, part = z.copy(), z[..., 10:30]
     steps = [
         ElementwiseStep(np.add, part, (part, other)),
         ElementwiseStep(np.multiply, part, (part, np.broadcast_to(row, part.shape))),
         ElementwiseStep(np.subtract, part, (np.broadcast_to(np.float32(1), part.shape), part)),
-        ElementwiseStep(passed_where_positive, part, (part, scattered)),
+        ElementwiseStep(passed_where_positive, part, (part, other)),
     ]
     chain = ElementwiseChain(steps, kernels=kernels)
     for t in (3, 1, 0, 2):
         chain(t)
     wanted = before.copy()
-    wanted[..., 10:30] = (1 - (before[..., 10:30] + other) * row) * (scattered > 0)
+    wanted[..., 10:30] = (1 - (before[..., 10:30] + other) * row) * (other > 0)
     assert np.array_equal(z, wanted)
     assert (chain._operations is None) == (kernels is None)
 
@@ -103,11 +103,18 @@ def test_what_the_kernels_do_not_take_numpy_computes() -> None:
             (np.add, np.zeros_like(doubles), doubles),
             (np.divide, np.zeros_like(a), a),
             (np.add, spread, a),
+            (np.add, np.zeros_like(a), np.ones((3, 5, 200), np.float32)[..., ::2]),
         ):
             chain = ElementwiseChain([ElementwiseStep(function, out, (operand, b))])
             assert chain._operations is None
             chain(2)
             assert np.array_equal(out[2], function(operand[2], b[2]), equal_nan=True)
+
+
+def test_no_rows_are_no_work(kernels: Kernels | None) -> None:
+    nothing = np.zeros((2, 0, 5), np.float32)
+    half = np.broadcast_to(np.float32(0.5), nothing.shape)
+    ElementwiseChain([ElementwiseStep(np.multiply, nothing, (nothing, half))], kernels=kernels)(1)
 
 
 @pytest.mark.skipif(not LEVELS, reason="the package was built without a C compiler")
