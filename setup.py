@@ -10,7 +10,8 @@ KERNELS = Extension(
     "fixedpoint_nn.numerics.native._kernels",
     ["fixedpoint_nn/numerics/native/kernels.c"],
     depends=[
-        f"fixedpoint_nn/numerics/native/{name}.h" for name in ("network", "network_level", "scan_level")
+        f"fixedpoint_nn/numerics/native/{name}.h"
+        for name in ("network", "network_level", "scan_level", "elementwise", "image_windows", "quantize")
     ],
     extra_compile_args=[]
     if sys.platform == "win32"

@@ -46,9 +46,11 @@ pass, the digest of all images, the calibration, and for each word the rounding 
 weights, the choice of formats and the pass for the signal-to-noise ratios. Loops over time are counted verb by verb in
 a sweep, so the compiled kernels do not help there.
 """,
-    "training": """About half of a step of a convolutional network is matrix products. The rest is movement: windows
-are copied for BLAS three times (forward, for the weights' and for the images' gradient), and every result is a new
-array in memory.
+    "training": """More than half of a step of a convolutional network is matrix products, by the same BLAS as NumPy's
+and in an order of sums that the shipped weights fix: a retraining gives their bits. The rest waits for memory: windows
+are copied for BLAS three times (forward, for the weights' and for the images' gradient), and every operation element by
+element reads and writes whole arrays, at the speed at which bytes are copied (see the processor's limits). The memory
+itself goes from one step to the next.
 """,
 }
 

@@ -19,6 +19,7 @@ from fixedpoint_nn.layers import Flatten, ReLU, Sequential
 from fixedpoint_nn.network import tree
 from fixedpoint_nn.network.initialise import Initialiser
 from fixedpoint_nn.network.on_arrays import as_input
+from fixedpoint_nn.numbers.reused_memory import reused_memory
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.training import Adam, cross_entropy
 
@@ -119,7 +120,8 @@ def check_losses(name: str, losses: dict[str, list[float]]) -> None:
 
 
 def run(rounds: int, clock: str) -> list[Comparison]:
-    return [comparison for name in LONGEST for comparison in _network(name, rounds, clock)]
+    with reused_memory():  # as in `fit`
+        return [comparison for name in LONGEST for comparison in _network(name, rounds, clock)]
 
 
 def _network(name: str, rounds: int, clock: str) -> Iterator[Comparison]:

@@ -16,12 +16,14 @@ from fixedpoint_nn.numerics.arrays import Array
 class Function:
     """A function: `value(x)` is y and `slope(y)` is dy/dx; both write to `out` if given, and `value` may overwrite x.
 
-    A function that is not invertible, or not easily, has `slope_at(x)` instead of `slope`.
+    A function that is not invertible, or not easily, has `slope_at(x)` instead of `slope`. If it is `recordable`, its
+    value and slope take `do`, which performs or records each operation.
     """
 
     value: Callable[..., Array]
     slope: Callable[..., Array] | None = None
     slope_at: Callable[[Array], Array] | None = None
+    recordable: bool = False
 
     def gradient(self, x: Array, y: Array) -> Array:
         """dy/dx by `slope` or `slope_at`."""
@@ -31,21 +33,35 @@ class Function:
         return self.slope_at(x)
 
 
-def _sigmoid(x: Array, out: Array | None = None) -> Array:
+def _now(function: np.ufunc, *operands: Array | float, out: Array | None) -> Array:
+    result: Array = function(
+        *operands, out=out if isinstance(out, np.ndarray) else None
+    )  # a scalar is no place
+    return result
+
+
+Do = Callable[..., Array]  # performs function(*operands, out=out), or records it
+
+
+def _sigmoid(x: Array, out: Array | None = None, do: Do = _now) -> Array:
     """1 / (1 + exp(-x)) by tanh, which cannot overflow."""
-    y: Array = np.tanh(np.multiply(x, 0.5, out=out), out=out)
-    y *= 0.5
-    y += 0.5
-    return y
+    half = do(np.multiply, x, 0.5, out=out)
+    y = do(np.tanh, half, out=half)
+    return do(np.add, do(np.multiply, y, 0.5, out=y), 0.5, out=y)
 
 
-def _sigmoid_slope(y: Array, out: Array | None = None) -> Array:
-    slope: Array = np.subtract(1, y, out=out)
-    return np.multiply(slope, y, out=out)
+def _sigmoid_slope(y: Array, out: Array | None = None, do: Do = _now) -> Array:
+    slope = do(np.subtract, 1, y, out=out)
+    return do(np.multiply, slope, y, out=slope)
 
 
-def _tanh_slope(y: Array, out: Array | None = None) -> Array:
-    return np.subtract(1, np.multiply(y, y, out=out), out=out)
+def _tanh(x: Array, out: Array | None = None, do: Do = _now) -> Array:
+    return do(np.tanh, x, out=out)
+
+
+def _tanh_slope(y: Array, out: Array | None = None, do: Do = _now) -> Array:
+    square = do(np.multiply, y, y, out=out)
+    return do(np.subtract, 1, square, out=square)
 
 
 def _exp_slope(y: Array, out: Array | None = None) -> Array:
@@ -122,8 +138,8 @@ def _step(x: Array, out: Array | None = None) -> Array:
 
 
 FUNCTIONS = {
-    "sigmoid": Function(_sigmoid, _sigmoid_slope),
-    "tanh": Function(np.tanh, _tanh_slope),
+    "sigmoid": Function(_sigmoid, _sigmoid_slope, recordable=True),
+    "tanh": Function(_tanh, _tanh_slope, recordable=True),
     "exp": Function(np.exp, _exp_slope),
     "reciprocal": Function(_reciprocal, _reciprocal_slope),
     "erf": Function(_erf, slope_at=_erf_slope),

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from fixedpoint_nn.numbers import sliding_windows
+from fixedpoint_nn.numbers import reused_memory, sliding_windows
 from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
 from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.native import image_windows as native
 
 BLOCK_BYTES = 1 << 19  # half of a core's second-level cache
 
@@ -50,6 +51,11 @@ class Geometry:
             self.kernel == self.stride and covered == shape[1:3] and not any(sum(pad) for pad in self.padding)
         )
 
+    def window_shape(self, shape: tuple[int, ...]) -> native.WindowShape:
+        """The windows of images of this shape, for the compiled kernels."""
+        before = (self.padding[0][0], self.padding[1][0])
+        return native.WindowShape(shape, self.positions(shape), self.kernel, self.stride, before)
+
     def reversed(self) -> Geometry:
         """The geometry of windows over the output's gradient for the image's gradient, for stride 1."""
         (top, bottom), (left, right) = self.padding
@@ -70,12 +76,14 @@ class WindowBlocks:
         self.width = geometry.taps * channels
         if geometry.pointwise:
             return
+        self.taps_first = channels <= FEW_CHANNELS
         (top, bottom), (left, right) = geometry.padding
-        padded = np.zeros((self.size, height + top + bottom, width + left + right, channels), images.dtype)
+        around = (self.size, height + top + bottom, width + left + right, channels)
+        padded = reused_memory.empty(around, images.dtype)
+        padded.fill(0)
         self.inside = padded[:, top : top + height, left : left + width]
         by_image, by_row, by_column, by_channel = padded.strides
         (down, across), (ky, kx) = geometry.stride, geometry.kernel
-        self.taps_first = channels <= FEW_CHANNELS
         if self.taps_first:
             shape = (ky, kx, channels, self.size, rows, columns)
             strides = (by_row, by_column, by_channel, by_image, by_row * down, by_column * across)
@@ -83,7 +91,7 @@ class WindowBlocks:
             shape = (self.size, rows, columns, ky, kx * channels)  # type: ignore[assignment]
             strides = (by_image, by_row * down, by_column * across, by_row, by_channel)  # type: ignore[assignment]
         self.view = as_strided(padded, shape, strides, writeable=False)
-        self.buffer = np.empty(shape, images.dtype)
+        self.buffer = reused_memory.empty(shape, images.dtype)
 
     def starts(self) -> range:
         """The index of the first image of each block."""
@@ -106,10 +114,19 @@ class WindowBlocks:
 
 def pool(images: Array, geometry: Geometry, combine: np.ufunc, fill: float) -> Array:
     """`combine` (np.maximum or np.add) over the taps of every window."""
+    if combine is np.maximum:  # over the rows of each window first, whose pixels are side by side in memory
+        tall = Geometry((geometry.kernel[0], 1), (geometry.stride[0], 1), (geometry.padding[0], (0, 0)))
+        wide = Geometry((1, geometry.kernel[1]), (1, geometry.stride[1]), ((0, 0), geometry.padding[1]))
+        return _combined(_combined(images, tall, combine, fill), wide, combine, fill)
+    return _combined(images, geometry, combine, fill)
+
+
+def _combined(images: Array, geometry: Geometry, combine: np.ufunc, fill: float) -> Array:
     total: Array | None = None
     for tap in taps_of(padded(images, geometry, fill), geometry, images.shape):
         if total is None:
-            total = tap.copy()
+            total = reused_memory.empty(tap.shape, tap.dtype)
+            np.copyto(total, tap)
         else:
             combine(total, tap, out=total)
     assert total is not None

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.native import image_windows as native
 
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
@@ -103,6 +104,12 @@ def add_windows(
     """The transpose of `windows`: every window's elements are added back to their places in an array of `shape`."""
     batch, height, width, channels = shape
     rows, columns = gradient.shape[1:3]
+    if groups == 1 and dilation == (1, 1) and (kernels := native.kernels_for(gradient)):
+        before = (padding[0][0], padding[1][0])
+        added = np.empty(shape, gradient.dtype)
+        described = native.WindowShape(shape, (rows, columns), kernel, stride, before)
+        native.add_windows(kernels, described, gradient, added)
+        return added
     if groups > 1:
         gradient = np.moveaxis(gradient, 3, 4)
     taps = gradient.reshape(batch, rows, columns, *kernel, channels)

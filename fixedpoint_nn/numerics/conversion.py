@@ -6,6 +6,7 @@ Scaling is exact on int64, on Python integers, and on floats, because a power of
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -17,6 +18,7 @@ from fixedpoint_nn.numerics.arrays import Array, Ints, refuse_masked
 from fixedpoint_nn.numerics.bounded_ints import (
     FLOAT32_EXACT,
     FLOAT64_EXACT,
+    INT64,
     BoundedInts,
     CompactInts,
     dtype_for,
@@ -52,6 +54,11 @@ def convert(values: Array, shift: int, format: QFormat, rounding: Rounding, over
 # ---- floats ------------------------------------------------------------------------------------------------
 
 
+# Registered ways to convert large arrays of floats, by format, rounding, overflow and dtype of the integers: each
+# returns these and a bound of their magnitudes, or None if it cannot convert them.
+FASTER: list[Callable[[Array, QFormat, Rounding, Overflow, np.dtype[Any]], tuple[Array, int] | None]] = []
+
+
 @dataclass
 class ConversionStats:
     """Statistics of converted floats: extremes before overflow handling, and counts."""
@@ -65,9 +72,17 @@ class ConversionStats:
 
 
 def quantize_floats(
-    x: Array, format: QFormat, rounding: Rounding, overflow: Overflow, stats: ConversionStats | None = None
+    x: Array,
+    format: QFormat,
+    rounding: Rounding,
+    overflow: Overflow,
+    stats: ConversionStats | None = None,
+    wide: bool = False,
 ) -> BoundedInts:
-    """The integers of a checked array of floats in this format; NaN and infinity raise ValueError."""
+    """The integers of a checked array of floats in this format; NaN and infinity raise ValueError.
+
+    With `wide`, int64 is wanted, if that takes no other pass.
+    """
     if x.dtype.kind == "i":
         return BoundedInts.of(convert(x, format.frac_bits, format, rounding, overflow))
     flat = x.reshape(-1)
@@ -75,6 +90,12 @@ def quantize_floats(
         flat.size >= _WORTH_WORDS and format.bits <= 16 and stats is None
     )  # statistics are collected verb by verb
     words = words_for(format.bits, format.signed) if compact else dtype_for(format.magnitude)
+    if flat.size >= _WORTH_WORDS and stats is None:
+        for convert_faster in FASTER:
+            found = convert_faster(flat, format, rounding, overflow, INT64 if wide else words)
+            if found is not None:
+                kind = CompactInts if compact and not wide else BoundedInts
+                return kind(found[0].reshape(x.shape), found[1], format.signed)
     result = np.empty(flat.size, words)
     work = _working_dtype(x, format, overflow)
     in_place = work == result.dtype

@@ -106,7 +106,8 @@ class Quantizer:
 
     def from_floats(self, x: ArrayLike) -> Ints:
         """The integers (int64) of these floats, correctly rounded; NaN and infinity raise ValueError."""
-        return self.to_bounded(checked_array(x)).ints()
+        array = checked_array(x)
+        return quantize_floats(array, self.format, self.rounding, self.overflow, wide=True).ints()
 
     def from_ints(self, ints: ArrayLike, frac_bits: int) -> Ints:
         """The integers (int64), in this format, of the values `ints * 2**-frac_bits`."""

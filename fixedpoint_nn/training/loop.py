@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from fixedpoint_nn.network import tree
 from fixedpoint_nn.network.on_arrays import as_input
+from fixedpoint_nn.numbers.reused_memory import reused_memory
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.training.batches import Batch, BatchSource
@@ -34,6 +35,7 @@ class Diverged(FloatingPointError):
     """Raised when the loss is NaN or infinite."""
 
 
+@reused_memory()
 def fit(
     net: Any,
     source: BatchSource,
@@ -97,6 +99,7 @@ def fit(
                 if clip is not None:
                     clip_gradients(moving, clip)
                 optimiser.step(moving, schedule((epoch + (count - 1) / len(source)) / epochs))
+                del value  # its tape, whose memory the next batch needs
                 bar.update()
                 forecast.after_batch()
                 if count % 16 == 0:

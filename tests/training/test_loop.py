@@ -13,7 +13,18 @@ import pytest
 from fixedpoint_nn.layers import BatchNorm, Dropout, Flatten, ReLU, Sequential
 from fixedpoint_nn.network.initialise import Initialiser
 from fixedpoint_nn.network.tree import parameters
-from fixedpoint_nn.training import SGD, Adam, Diverged, History, Momentum, Samples, TextWindows, fit
+from fixedpoint_nn.numbers import reused_memory
+from fixedpoint_nn.training import (
+    SGD,
+    Adam,
+    Diverged,
+    History,
+    Momentum,
+    Samples,
+    TextWindows,
+    cross_entropy,
+    fit,
+)
 from fixedpoint_nn.training.checkpoint import Checkpoint, Stored, stored
 from fixedpoint_nn.training.loop import Forecast
 from fixedpoint_nn.training.metrics import classification
@@ -48,6 +59,22 @@ def test_training_lowers_the_loss_and_learns() -> None:
     assert history.curves["train_loss"][-1] < 0.5 * history.curves["train_loss"][0]
     assert history.last()["accuracy"] > 0.93
     assert len(history) == 30
+
+
+def test_a_batch_uses_the_memory_of_the_one_before() -> None:
+    net = Sequential(fc1=Initialiser(0).dense(4, 600), relu=ReLU(), fc2=Initialiser(1).dense(600, 2))
+    blocks: list[int] = []
+
+    def loss(z: Any, y: Any) -> Any:
+        pool = reused_memory._thread.pool
+        assert pool is not None
+        blocks.append(sum(map(len, pool.blocks.values())))
+        return cross_entropy(z, y)
+
+    run(net, 2, loss=loss)
+    assert len(blocks) == 6 and blocks[0] > 0
+    assert blocks[1:] == [blocks[1]] * 5  # from the first backward pass on nothing is added
+    assert reused_memory._thread.pool is None
 
 
 def test_the_same_seed_gives_the_same_weights_bit_for_bit() -> None:

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from fixedpoint_nn.numbers import reused_memory
 from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.native.elementwise import ElementwiseChain, ElementwiseStep
 
 LONG_ENOUGH = 256
 
@@ -27,9 +29,26 @@ def each(function: Callable[..., Any], x: Array, vector: Array, out: Array | Non
     wide, repeats = _wide(x)
     along = np.tile(vector, repeats)
     if out is None:
-        return np.asarray(function(wide, along)).reshape(x.shape)
+        out = reused_memory.empty(x.shape, np.result_type(x, vector))
     function(wide, along, out=out.reshape(wide.shape))
     return out
+
+
+def in_one_pass(*operations: tuple[Callable[..., Any], Array, Array, Array]) -> None:
+    """out = function(a, b) for each (function, out, a, b), where b is like a or a vector along the last axis.
+
+    With the compiled kernels all are done for one row before the next.
+    """
+    steps = []
+    for function, out, a, b in operations:
+        wide, repeats = _wide(np.atleast_1d(out))
+        second = (
+            b.reshape(wide.shape)
+            if b.shape == out.shape
+            else np.broadcast_to(np.tile(b, repeats), wide.shape)
+        )
+        steps.append(ElementwiseStep(function, wide[None], (a.reshape(wide.shape)[None], second[None])))
+    ElementwiseChain(steps)(0)
 
 
 def sums(x: Array) -> Array:

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from fixedpoint_nn.numbers import sliding_windows
+from fixedpoint_nn.numbers import reused_memory, sliding_windows
 from fixedpoint_nn.numbers.image_windows import BLOCK_BYTES, Geometry, WindowBlocks, padded, taps_of
 from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.native import image_windows as native
 
 
 def convolve(images: Array, weight: Array, geometry: Geometry) -> Array:
     """Images (batch, height, width, channels) convolved with weight (taps * channels, outputs)."""
     outputs = weight.shape[1]
-    result = np.empty((len(images), *geometry.positions(images.shape), outputs), images.dtype)
+    shape = (len(images), *geometry.positions(images.shape), outputs)
+    result = reused_memory.empty(shape, images.dtype)
     blocks = WindowBlocks(images, geometry)
     for start in blocks.starts():
         part = result[start : start + blocks.size]
@@ -42,7 +44,7 @@ def image_gradient(shape: tuple[int, ...], weight: Array, gradient: Array, geome
     if geometry.stride == (1, 1) and all(min(pad) >= 0 for pad in backwards.padding):
         turned = weight.reshape(geometry.taps, channels, outputs)[::-1].transpose(0, 2, 1)
         return convolve(gradient, np.ascontiguousarray(turned).reshape(-1, channels), backwards)
-    result = np.empty(shape, gradient.dtype)
+    result = reused_memory.empty(shape, gradient.dtype)
     transposed = np.ascontiguousarray(weight.T)
     rows, columns = gradient.shape[1:3]
     size = max(1, BLOCK_BYTES // (rows * columns * len(weight) * gradient.itemsize))
@@ -62,9 +64,14 @@ def pool_max_gradient(
 ) -> Array:
     """The gradient of max pooling, which goes to the first largest tap of each window."""
     if geometry.tiles(images.shape):  # each pixel is in one window
-        result = np.empty_like(images)
+        result = reused_memory.empty(images.shape, images.dtype)
     else:
         result = padded(np.zeros_like(images), geometry, 0)
+    kernels = native.kernels_for(images, largest, gradient)
+    if kernels and geometry.tiles(images.shape):
+        shape = geometry.window_shape(images.shape)
+        native.pool_max_gradient(kernels, shape, images, largest, gradient, result)
+        return result
     open_ = np.ones(gradient.shape, bool)  # windows whose largest tap was not met yet
     values = taps_of(padded(images, geometry, fill), geometry, images.shape)
     for value, target in zip(values, taps_of(result, geometry, images.shape), strict=True):
@@ -81,7 +88,7 @@ def pool_max_gradient(
 def pool_sum_gradient(shape: tuple[int, ...], gradient: Array, geometry: Geometry) -> Array:
     """The gradient of sum pooling: each element gets the sum of its windows' gradients."""
     if geometry.tiles(shape):
-        result = np.empty(shape, gradient.dtype)
+        result = reused_memory.empty(shape, gradient.dtype)
         for target in taps_of(result, geometry, shape):
             target[...] = gradient
         return result

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from fixedpoint_nn.numbers import reused_memory
 from fixedpoint_nn.numbers.tensor.recorded_step import Operation, StepProgram
 from fixedpoint_nn.numerics.arrays import Array
 
@@ -42,7 +43,7 @@ class FusedMemory:
         self.kept = self._read_by_gradients()
         self.next_state = self._next_states()
         self.state_stacks = tuple(
-            np.empty((self.steps + 1, self.rows, program.widths[place]), program.dtype)
+            reused_memory.empty((self.steps + 1, self.rows, program.widths[place]), program.dtype)
             for place in program.states
         )
         self.memory_of = self._shared()
@@ -125,9 +126,13 @@ class FusedMemory:
 
     def _array(self, width: int, stacked: bool) -> Array:
         if stacked:
-            return np.empty((self.steps, self.rows, width), self.program.dtype)
+            return reused_memory.empty((self.steps, self.rows, width), self.program.dtype)
         one = np.zeros((self.rows, width), self.program.dtype)
         return np.lib.stride_tricks.as_strided(one, (self.steps, *one.shape), (0, *one.strides))
+
+    def temporary(self, width: int) -> Array:
+        """An array (steps, rows, width) for values that one operation passes to the next."""
+        return self._array(width, stacked=False)
 
     # ---- gradients -------------------------------------------------------------------------
 
@@ -149,27 +154,27 @@ class FusedMemory:
         for op in program.operations:
             if op.leaf is not None and op.leaf.needs_gradient:
                 stacked.add(op.out)
+        whole = {self._gradient_root(place) for place in stacked}
         made: dict[int, Array] = {}
+        return [self._gradient(place, whole, made) for place in range(len(program.widths))]
 
-        def root(place: int) -> int:
-            if place in self.passed_on:
-                return root(self.passed_on[place])
-            return root(self.made_by[place].inputs[0]) if self.is_view(place) else place
+    def _gradient_root(self, place: int) -> int:
+        """The place whose memory holds the gradient of `place`."""
+        if place in self.passed_on:
+            return self._gradient_root(self.passed_on[place])
+        return self._gradient_root(self.made_by[place].inputs[0]) if self.is_view(place) else place
 
-        whole = {root(place) for place in stacked}
-
-        def gradient(place: int) -> Array:
-            if place in self.passed_on:
-                return gradient(self.passed_on[place])
-            width = program.widths[place]
-            if self.is_view(place):
-                op = self.made_by[place]
-                return gradient(op.inputs[0])[..., op.setting : op.setting + width]
-            if place not in made:
-                made[place] = self._array(width, place in whole)
-            return made[place]
-
-        return [gradient(place) for place in range(len(program.widths))]
+    def _gradient(self, place: int, whole: set[int], made: dict[int, Array]) -> Array:
+        """The gradient's array; `made` gets the new ones, and those in `whole` keep all time steps."""
+        if place in self.passed_on:
+            return self._gradient(self.passed_on[place], whole, made)
+        width = self.program.widths[place]
+        if self.is_view(place):
+            op = self.made_by[place]
+            return self._gradient(op.inputs[0], whole, made)[..., op.setting : op.setting + width]
+        if place not in made:
+            made[place] = self._array(width, place in whole)
+        return made[place]
 
     def shared_gradients(self) -> set[int]:
         """Places whose gradients must be cleared before contributions are added.

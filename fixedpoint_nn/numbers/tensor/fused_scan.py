@@ -13,15 +13,17 @@ from functools import partial
 
 import numpy as np
 
+from fixedpoint_nn.numbers import reused_memory
 from fixedpoint_nn.numbers.functions import Function
 from fixedpoint_nn.numbers.tensor import channels
 from fixedpoint_nn.numbers.tensor.fused_memory import FusedMemory
+from fixedpoint_nn.numbers.tensor.loop_recorder import Do, LoopRecorder
 from fixedpoint_nn.numbers.tensor.recorded_step import Operation, StepProgram
 from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.native.elementwise import passed_where_positive
 from fixedpoint_nn.numerics.overflow import Overflow
 
-Do = Callable[[int], object]  # an operation at time step t
-Write = Callable[[int, Array], object]  # writes a contribution to a gradient at time step t to an array
+Write = Callable[[Array], object]  # records that a contribution to a gradient is written to an array
 _ARITHMETIC = {
     "add": np.add,
     "sub": np.subtract,
@@ -49,7 +51,10 @@ class FusedScan:
     @property
     def y(self) -> Array:
         """The outputs, (batch, time, columns)."""
-        return np.ascontiguousarray(np.moveaxis(self.memory.values[self.program.y], 0, 1))
+        by_batch = np.moveaxis(self.memory.values[self.program.y], 0, 1)
+        y = reused_memory.empty(by_batch.shape, by_batch.dtype)
+        np.copyto(y, by_batch)
+        return y
 
     def last(self, number: int) -> Array:
         """The final value of state `number`, (batch, columns)."""
@@ -59,53 +64,51 @@ class FusedScan:
     # ---- values ----------------------------------------------------------------------------
 
     def _forward(self) -> None:
-        todo = [do for op in self.program.operations if (do := self._value(op)) is not None]
-        todo += self._copied_states()
-        for t in range(self.steps):
-            for do in todo:
-                do(t)
-
-    def _copied_states(self) -> Iterator[Do]:
+        do = LoopRecorder()
+        for op in self.program.operations:
+            self._record_value(op, do)
         memory = self.memory
         for number, place in enumerate(self.program.after):
             if memory.next_state.get(place) != number:
-                yield partial(_copy_at, memory.values[place], memory.state_stacks[number][1:])
+                do(np.positive, memory.values[place], out=memory.state_stacks[number][1:])
+        do.run(range(self.steps))
 
-    def _value(self, op: Operation) -> Do | None:
+    def _record_value(self, op: Operation, do: LoopRecorder) -> None:
         values = self.memory.values
         out, first = values[op.out], values[op.inputs[0]]
-        second = values[op.inputs[1]] if len(op.inputs) > 1 else None
         fixed = op.setting if op.leaf is None else op.leaf.data
         match op.verb:
             case "view":
-                return None
+                pass
             case "dot":
-                return _product(first, fixed, second, out)
+                do(np.matmul, first, fixed, out=out)
+                if len(op.inputs) > 1:
+                    do(np.add, out, values[op.inputs[1]], out=out)
             case "add" | "sub" | "mul":
-                assert second is not None
-                function = _ARITHMETIC[op.verb]
-                return lambda t: function(first[t], second[t], out=out[t])
+                do(_ARITHMETIC[op.verb], first, values[op.inputs[1]], out=out)
             case "add_leaf" | "sub_leaf" | "mul_leaf" | "shift" | "scale":
-                function = _ARITHMETIC[op.verb]
-                return lambda t: function(first[t], fixed, out=out[t])
+                do(_ARITHMETIC[op.verb], first, fixed, out=out)
             case "relu":
-                return lambda t: np.maximum(first[t], 0, out=out[t])
+                do.call(lambda t: np.maximum(first[t], 0, out=out[t]))
             case "lookup":
-                return self._lookup(op, first, out)
+                self._record_lookup(op, first, out, do)
             case _:
-                return self._cast(op, first, out)
+                do.call(self._cast(op, first, out))
 
-    def _lookup(self, op: Operation, x: Array, out: Array) -> Do:
+    def _record_lookup(self, op: Operation, x: Array, out: Array, do: LoopRecorder) -> None:
         real, table = op.setting
-        if table is None:
-            return lambda t: real.value(x[t], out=out[t])
-        exact = self.extra[op.out] = np.empty((self.steps, *out.shape[1:]), out.dtype)
+        if table is None and real.recordable:
+            real.value(x, out=out, do=do)
+        elif table is None:
+            do.call(lambda t: real.value(x[t], out=out[t]))
+        else:
+            exact = self.extra[op.out] = np.empty((self.steps, *out.shape[1:]), out.dtype)
 
-        def look_up(t: int) -> None:
-            real.value(x[t], out=exact[t])
-            out[t] = table.on_floats(x[t])
+            def look_up(t: int) -> None:
+                real.value(x[t], out=exact[t])
+                out[t] = table.on_floats(x[t])
 
-        return look_up
+            do.call(look_up)
 
     def _cast(self, op: Operation, x: Array, out: Array) -> Do:
         quantizer = op.setting
@@ -126,10 +129,9 @@ class FusedScan:
         states = [self.memory.gradients[place] for place in self.program.states]
         for gradient, given in zip(states, last, strict=True):
             gradient[-1] = 0 if given is None else given
-        todo = self._gradient_of_a_step(y)
-        for t in reversed(range(self.steps)):
-            for do in todo:
-                do(t)
+        do = LoopRecorder()
+        self._record_gradients(y, do)
+        do.run(range(self.steps)[::-1])
         for op in self.program.operations:
             if op.leaf is not None and op.leaf.needs_gradient:
                 op.leaf.add_gradient(self._leaf_gradient(op))
@@ -139,78 +141,90 @@ class FusedScan:
         """The gradient of input `number`, (time, batch, columns), after `backward`."""
         return self.memory.gradients[self.program.inputs[number]]
 
-    def _gradient_of_a_step(self, y: Array) -> list[Do]:
+    def _record_gradients(self, y: Array, do: LoopRecorder) -> None:
         """The operations of the backward pass at one time step."""
         program, gradients = self.program, self.memory.gradients
         shared, states = self.memory.shared_gradients(), set(program.states)
-        todo: list[Do] = [
-            partial(_clear, gradients[place])
-            for place in shared - states
-            if not self.memory.is_view(place)  # cleared with the value that it views
-        ]
+        for place in shared - states:
+            if not self.memory.is_view(place):  # it is cleared with the value that it views
+                do.call(partial(_clear, gradients[place]))
         written = set(shared)
-        todo.append(self._share(program.y, partial(_copy, np.moveaxis(y, 1, 0)), written))
+        self._share(program.y, np.moveaxis(y, 1, 0), written, do)
         for state, place in zip(program.states, program.after, strict=True):
-            todo.append(self._share(place, partial(_copy, gradients[state]), written))
-        unread = {state for state in states if not self.memory.uses[state]}
-        todo += [partial(_clear, gradients[state]) for state in unread | (shared & states)]
+            self._share(place, gradients[state], written, do)
+        for state in {state for state in states if not self.memory.uses[state]} | (shared & states):
+            do.call(partial(_clear, gradients[state]))
         for op in reversed(program.operations):
-            for place, write in self._shares(op):
+            for place, share in self._shares(op, do):
                 if place not in self.memory.passed_on and place not in self.memory.constant:
-                    todo.append(self._share(place, write, written))
-        return todo
+                    self._share(place, share, written, do)
 
-    def _share(self, place: int, write: Write, written: set[int]) -> Do:
-        """The operation for a contribution to a gradient: the first one writes, later ones add."""
+    def _share(self, place: int, share: Write | Array, written: set[int], do: LoopRecorder) -> None:
+        """Record a contribution to a gradient: the first one is written, later ones are added.
+
+        A contribution that is an array of all time steps is added without a copy.
+        """
         gradient = self.memory.gradients[place]
         if place not in written:
             written.add(place)
-            return lambda t: write(t, gradient[t])
-        share = np.empty(gradient.shape[1:], gradient.dtype)
+            if isinstance(share, np.ndarray):
+                do(np.positive, share, out=gradient)
+            else:
+                share(gradient)
+            return
+        if not isinstance(share, np.ndarray):
+            share = do.passing(self.memory.temporary(gradient.shape[2]), share)
+        do(np.add, gradient, share, out=gradient)
 
-        def add(t: int) -> None:
-            write(t, share)
-            gradient[t] += share
-
-        return add
-
-    def _shares(self, op: Operation) -> Iterator[tuple[int, Write]]:
+    def _shares(self, op: Operation, do: LoopRecorder) -> Iterator[tuple[int, Write | Array]]:
         """(operand, its contribution to the gradient) of an operation."""
         values, g = self.memory.values, self.memory.gradients[op.out]
         first, *more = op.inputs
-        passed = partial(_copy, g)
         leaf = None if op.leaf is None else op.leaf.data
         match op.verb:
             case "view":
                 pass
             case "dot":
                 assert leaf is not None
-                turned = leaf.T
-                yield first, lambda t, out: np.matmul(g[t], turned, out=out)
-                yield from ((place, passed) for place in more)
+                turned = np.ascontiguousarray(leaf.T)
+                yield first, lambda out: do(np.matmul, g, turned, out=out)
+                yield from ((place, g) for place in more)
             case "add":
-                yield first, passed
-                yield more[0], passed
+                yield first, g
+                yield more[0], g
             case "sub":
-                yield first, passed
-                yield more[0], lambda t, out: np.negative(g[t], out=out)
+                yield first, g
+                yield more[0], lambda out: do(np.negative, g, out=out)
             case "mul":
                 a, b = values[first], values[more[0]]
-                yield first, lambda t, out: np.multiply(g[t], b[t], out=out)
-                yield more[0], lambda t, out: np.multiply(g[t], a[t], out=out)
+                yield first, lambda out: do(np.multiply, g, b, out=out)
+                yield more[0], lambda out: do(np.multiply, g, a, out=out)
             case "mul_leaf" | "scale":
                 factor = op.setting if leaf is None else leaf
-                yield first, lambda t, out: np.multiply(g[t], factor, out=out)
+                yield first, lambda out: do(np.multiply, g, factor, out=out)
             case "shift" | "add_leaf" | "sub_leaf":
-                yield first, passed
+                yield first, g
             case "relu":
-                y = values[op.out]
-                yield first, lambda t, out: np.multiply(g[t], y[t] > 0, out=out)
+                yield first, lambda out: do(passed_where_positive, g, values[op.out], out=out)
             case "lookup":
-                yield first, _through(op.setting[0], self.extra.get(op.out, values[op.out]), g)
+                y = self.extra.get(op.out, values[op.out])
+                yield first, lambda out: self._record_slope(op.setting[0], y, g, out, do)
             case _:
                 inside = self.extra[op.out]
-                yield first, lambda t, out: np.multiply(g[t], inside[t], out=out)
+                yield first, lambda out: do.call(lambda t: np.multiply(g[t], inside[t], out=out[t]))
+
+    def _record_slope(self, function: Function, y: Array, g: Array, out: Array, do: LoopRecorder) -> None:
+        """Record out = g times the derivative of the function where its value is y."""
+        derivative = function.slope
+        assert derivative is not None  # a recorded step has no other functions
+
+        def record(slope: Array) -> None:
+            if function.recordable:
+                derivative(y, out=slope, do=do)
+            else:
+                do.call(lambda t: derivative(y[t], out=slope[t]))
+
+        do(np.multiply, g, do.passing(self.memory.temporary(out.shape[2]), record), out=out)
 
     def _leaf_gradient(self, op: Operation) -> Array:
         """A leaf's gradient, summed over all time steps."""
@@ -223,35 +237,6 @@ class FusedScan:
             return channels.dots(g, x)
         total = channels.sums(g)
         return -total if op.verb == "sub_leaf" else total
-
-
-def _product(x: Array, weights: Array, initial: Array | None, out: Array) -> Do:
-    if initial is None:
-        return lambda t: np.matmul(x[t], weights, out=out[t])
-
-    def multiply(t: int) -> None:
-        np.matmul(x[t], weights, out=out[t])
-        np.add(out[t], initial[t], out=out[t])
-
-    return multiply
-
-
-def _through(function: Function, y: Array, g: Array) -> Write:
-    slope, derivative = np.empty(y.shape[1:], y.dtype), function.slope
-    assert derivative is not None  # a recorded step has no other functions
-
-    def write(t: int, out: Array) -> None:
-        np.multiply(g[t], derivative(y[t], out=slope), out=out)
-
-    return write
-
-
-def _copy(source: Array, t: int, out: Array) -> None:
-    np.copyto(out, source[t])
-
-
-def _copy_at(source: Array, target: Array, t: int) -> None:
-    target[t] = source[t]
 
 
 def _clear(gradient: Array, t: int) -> None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Protocol
 
+from fixedpoint_nn.numbers import reused_memory
 from fixedpoint_nn.numerics.arrays import Array
 
 Backward = Callable[[Array], None]
@@ -83,6 +84,7 @@ def walk_back(end: TapeNode, keep: bool) -> None:
         node._backward(node.grad)
         if not keep and node is not end:
             node.grad = None
+    reused_memory.after_a_step()
 
 
 def _recorded(end: TapeNode) -> list[TapeNode]:

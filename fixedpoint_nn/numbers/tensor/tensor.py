@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fixedpoint_nn.numbers import image_windows, sliding_windows
+from fixedpoint_nn.numbers import image_windows, reused_memory, sliding_windows
 from fixedpoint_nn.numbers.functions import FUNCTIONS
 from fixedpoint_nn.numbers.image_windows import Geometry
 from fixedpoint_nn.numbers.indices import add_at, checked_indices
@@ -25,6 +25,7 @@ from fixedpoint_nn.numbers.tensor.recorded_step import NotFusable, record_step
 from fixedpoint_nn.numbers.tensor.tape import Backward, is_fusing, is_recording, next_rank, walk_back
 from fixedpoint_nn.numerics import matmul
 from fixedpoint_nn.numerics.arrays import Array, refuse_masked
+from fixedpoint_nn.numerics.native.elementwise import passed_where_positive
 from fixedpoint_nn.numerics.quantizer import Overflow
 
 if TYPE_CHECKING:
@@ -157,13 +158,14 @@ class Tensor:
         elif self._own_grad:
             self.grad += gradient
         else:
-            self.grad, self._own_grad = self.grad + gradient, True
+            self.grad, self._own_grad = reused_memory.computed(np.add, self.grad, gradient), True
 
     def _add_gradient_at(self, index: Any, gradient: Array) -> None:
         if not self.needs_gradient:
             return
         if self.grad is None:
-            self.grad, self._own_grad = np.zeros_like(self.data), True
+            self.grad, self._own_grad = reused_memory.empty(self.shape, self.data.dtype), True
+            self.grad.fill(0)
         elif not self._own_grad:
             self.grad, self._own_grad = self.grad.copy(), True
         add_at(self.grad, index, gradient)
@@ -181,7 +183,7 @@ class Tensor:
         if other.shape == self.shape[-1:] != ():
             data = channels.each(np.add, self.data, other.data)
         else:
-            data = self.data + other.data
+            data = reused_memory.computed(np.add, self.data, other.data)
         return self._result(data, "+", (self, other), backward)
 
     def __sub__(self, other: Tensor | Scalar) -> Tensor:
@@ -208,7 +210,10 @@ class Tensor:
             self.add_gradient(_unbroadcast(g * other.data, self.shape))
             other.add_gradient(_unbroadcast(g * self.data, other.shape))
 
-        data = channels.each(np.multiply, self.data, other.data) if by_channel else self.data * other.data
+        if by_channel:
+            data = channels.each(np.multiply, self.data, other.data)
+        else:
+            data = reused_memory.computed(np.multiply, self.data, other.data)
         return self._result(data, "*", (self, other), backward)
 
     def __pow__(self, power: Scalar) -> Tensor:
@@ -255,7 +260,11 @@ class Tensor:
             if self.needs_gradient:
                 self.add_gradient(matmul_gradient.row_gradient(self.data, other.data, g))
 
-        product = matmul.grouped_matmul(self.data, other.data)
+        if other.ndim == 2:
+            shape, dtype = (*self.shape[:-1], other.shape[1]), np.result_type(self.data, other.data)
+            product = np.matmul(self.data, other.data, out=reused_memory.empty(shape, dtype))
+        else:
+            product = matmul.grouped_matmul(self.data, other.data)
         if initial is None:
             return self._result(product, "@", (self, other), backward)
         product += initial.data
@@ -278,9 +287,9 @@ class Tensor:
         data = channels.each(np.maximum, self.data, zeros) if self.ndim else np.maximum(self.data, zeros)
 
         def backward(g: Array) -> None:
-            open_ = (data > 0).astype(g.dtype)
-            open_ *= g
-            self.add_gradient(open_)
+            passed = reused_memory.empty(data.shape, g.dtype)
+            channels.in_one_pass((passed_where_positive, passed, g, data))
+            self.add_gradient(passed)
 
         return self._result(data, "relu", (self,), backward)
 
@@ -536,10 +545,14 @@ class Tensor:
         channels.each(np.multiply, normal, inverse, out=normal)
 
         def backward(g: Array) -> None:
-            back = channels.each(np.multiply, normal, channels.dots(g, normal) / count)
-            np.subtract(g, back, out=back)
-            channels.each(np.subtract, back, channels.sums(g) / count, out=back)
-            self.add_gradient(channels.each(np.multiply, back, inverse, out=back))
+            back = reused_memory.empty(g.shape, g.dtype)
+            channels.in_one_pass(
+                (np.multiply, back, normal, channels.dots(g, normal) / count),
+                (np.subtract, back, g, back),
+                (np.subtract, back, back, channels.sums(g) / count),
+                (np.multiply, back, back, inverse),
+            )
+            self.add_gradient(back)
 
         result = self._result(normal, "standardized", (self,), backward)
         return result, mean, variance
@@ -554,14 +567,15 @@ class Windows(Tensor):
         self.images, self.geometry, self.lowest, self.flat = images, geometry, lowest, flat
         self.grad, self.operation, self._rank, self._own_grad = None, "windows", next_rank(), False
         self._copied: Array | None = None
-        self._record((images,), self._add_back)
 
-    def _add_back(self, g: Array) -> None:
-        g = g.reshape(*g.shape[:3], self.geometry.taps, -1)
-        at = self.geometry
-        self.images.add_gradient(
-            sliding_windows.add_windows(g, self.images.shape, at.kernel, at.stride, at.padding, 1)
-        )
+        def backward(g: Array) -> None:  # it does not refer to `self`: the tape has no cycles
+            taps = g.reshape(*g.shape[:3], geometry.taps, -1)
+            added = sliding_windows.add_windows(
+                taps, images.shape, geometry.kernel, geometry.stride, geometry.padding, 1
+            )
+            images.add_gradient(added)
+
+        self._record((images,), backward)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -523,6 +523,31 @@ void fx_lookup(int level, const float *codes, int64_t n, const float *table, int
 
 #include "network.h"
 
+// ---- training ----------------------------------------------------------------------------------------------------------
+
+// The function fx_<name>, which calls the inline function <name> compiled for each level; ARGUMENTS stand in brackets.
+#if X86
+#define FOR_EVERY_LEVEL(name, ARGUMENTS, ...)                                \
+    static void name##_portable(__VA_ARGS__) { name ARGUMENTS; }             \
+    FOR_AVX2 static void name##_avx2(__VA_ARGS__) { name ARGUMENTS; }        \
+    FOR_AVX512 static void name##_avx512(__VA_ARGS__) { name ARGUMENTS; }    \
+    void fx_##name(int level, __VA_ARGS__) {                                 \
+        if (level == AVX512_VNNI) name##_avx512 ARGUMENTS;                   \
+        else if (level == AVX2) name##_avx2 ARGUMENTS;                       \
+        else name##_portable ARGUMENTS;                                      \
+    }
+#else
+#define FOR_EVERY_LEVEL(name, ARGUMENTS, ...) \
+    void fx_##name(int level, __VA_ARGS__) { (void)level; name ARGUMENTS; }
+#endif
+
+#include "elementwise.h"
+#include "image_windows.h"
+
+// ---- floats to integers -----------------------------------------------------------------------------------------------
+
+#include "quantize.h"
+
 // ---- the extension module itself is empty: Python finds the functions above through ctypes --------------------------
 
 #ifndef FX_NO_PYTHON

@@ -191,6 +191,19 @@ class Kernels:
         )
         return not failed
 
+    def elementwise(self, operations: Any, rows: int, step: int) -> None:
+        """Run float operations on the rows at one time step; native/elementwise.py makes them."""
+        counts = map(ctypes.c_int64, (len(operations), rows, step))
+        self._library.fx_elementwise(self.level, operations, *counts)
+
+    def quantize(self, described: ctypes.Structure, x: Array, out: Array) -> None:
+        """Convert floats to integers; native/quantize.py describes how."""
+        self._library.fx_quantize(self.level, ctypes.byref(described), _at(x), _at(out))
+
+    def windows(self, name: str, described: ctypes.Structure, *arrays: Array) -> None:
+        """Call the function `name` of image_windows.h; native/image_windows.py describes the windows."""
+        getattr(self._library, f"fx_{name}")(self.level, ctypes.byref(described), *map(_at, arrays))
+
     def lookup(self, codes: Array, table: Array, bits: int, out: Array) -> None:
         """out = table[low bits of each code]; codes, table and out are contiguous float32."""
         mask = (1 << bits) - 1
