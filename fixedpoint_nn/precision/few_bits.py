@@ -87,7 +87,7 @@ COURSES = {
     "mnist_lstm": {
         4: Course(1, 5e-4, "distillation"),
         3: Course(3, method=FIXED_INPUT),
-        2: Course(2, 2e-3, FIXED_INPUT, start=3),
+        2: Course(6, 2e-3, FIXED_INPUT, start=3),
     },
     "names_lstm": {4: IN_TIME, 3: IN_TIME, 2: Course(10)},
 }
