@@ -2,7 +2,7 @@
 """`calibrate(effort="best")`: post-training quantisation that minimises output errors by least squares, without labels.
 
 1. The binary points of activations are moved to minimise the error of the network's outputs.
-2. Channels between layers are equalised where that lowers this error.
+2. Channels between layers are equalised if that lowers this error, with exact weights.
 3. Layer by layer, weights are rounded to the integers that minimise the error of that layer's outputs, given the
 inputs from the rounded layers before it; the bias corrects the mean.
 
@@ -45,11 +45,13 @@ def best_plan(net: Any, samples: Array, recipe: Recipe) -> Plan:
     exact = fold(net)
     recipe = replace(recipe, per_channel=True)
     plain = PlannedNetwork.of(exact, samples, recipe)
-    scaled = equalised(exact, samples[:JUDGED])
+    judged = samples[:JUDGED]
+    scaled = equalised(exact, judged, recipe.activations - (not recipe.unsigned))
     chosen = plain
     if scaled:
         other = PlannedNetwork.of(rebuild(exact, _tensors(scaled)), samples, recipe)
-        chosen = min(plain, other, key=lambda candidate: candidate.error(exact, samples[:JUDGED]))
+        wanted = _outputs(exact, judged)
+        chosen = min(plain, other, key=lambda candidate: candidate.error(wanted, judged, candidate.plan))
     return chosen.rounded(samples)
 
 
@@ -77,18 +79,14 @@ class PlannedNetwork:
         found.move_points(samples[:JUDGED])
         return found
 
-    def error(self, exact: Any, x: Array) -> float:
-        """The mean squared error of the rounded network's outputs for x."""
-        return _distance(_outputs(exact, x), _outputs(fake_quantize(self.net, self.plan), x))
+    def error(self, wanted: Array, x: Array, plan: Plan) -> float:
+        """The mean squared error of the outputs for x if values between layers are rounded, and weights are not."""
+        return _distance(wanted, _outputs(replace(fake_quantize(self.net, plan), rounded=()), x))
 
     def move_points(self, x: Array) -> None:
         """Move the binary point of one place after the other while that lowers the output error; weights stay exact."""
         wanted = _outputs(self.net, x)
-
-        def distance(plan: Plan) -> float:
-            return _distance(wanted, _outputs(replace(fake_quantize(self.net, plan), rounded=()), x))
-
-        least = distance(self.plan)
+        least = self.error(wanted, x, self.plan)
         for path in self._points():
             for direction in ONE_STEP:
                 while True:
@@ -97,7 +95,7 @@ class PlannedNetwork:
                     f = entry.format
                     moved = QFormat(f.int_bits + direction, f.frac_bits - direction, f.signed)
                     plan = self.plan.changed({path: replace(entry, format=moved)})
-                    now = distance(plan)
+                    now = self.error(wanted, x, plan)
                     if now >= least:
                         break
                     self.plan, least = plan, now

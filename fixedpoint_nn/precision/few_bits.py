@@ -17,11 +17,13 @@ from fixedpoint_nn import zoo
 from fixedpoint_nn.layers import LSTMCell
 from fixedpoint_nn.layers.fields import CAST
 from fixedpoint_nn.network.folding import fold
-from fixedpoint_nn.network.tree import layers_by_path
+from fixedpoint_nn.network.tree import layers_by_path, rebuild
+from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.precision.effort import JUDGED, PlannedNetwork
+from fixedpoint_nn.precision.equalise import equalised
 from fixedpoint_nn.precision.observe import observe
 from fixedpoint_nn.precision.plan import Plan, PlanEntry
 from fixedpoint_nn.precision.qat import Trained, train_quantized
@@ -44,6 +46,7 @@ class Course:
 
     `teacher` names the network that is imitated, by default the float network itself. `start` is the width whose
     trained weights are the first ones, by default the float network's. `batch` is its size, by default the recipe's.
+    With `prepare` these are rounded by least squares first (see `prepared`).
     """
 
     epochs: int
@@ -83,8 +86,8 @@ COURSES = {
     "resnet8": {4: Course(1, 5e-4, "distillation"), **dict.fromkeys((3, 2, 1), Course(1))},
     "mnist_lstm": {
         4: Course(1, 5e-4, "distillation"),
-        3: Course(1, method=FIXED_INPUT),
-        2: Course(2, 2e-3, FIXED_INPUT, start=3),
+        3: Course(3, method=FIXED_INPUT),
+        2: Course(6, 2e-3, FIXED_INPUT, start=3),
     },
     "names_lstm": {4: IN_TIME, 3: IN_TIME, 2: Course(10)},
 }
@@ -107,12 +110,14 @@ def few_bits_plan(name: str, net: Any, bits: int) -> Plan:
     return seen.with_biases(plan.changed(dict(fine_cells(net, plan, wide))))
 
 
-def prepared_plan(name: str, net: Any, plan: Plan) -> Plan:
-    """The plan with binary points moved, and with weights that were rounded by least squares, layer by layer."""
+def prepared(name: str, net: Any, bits: int) -> tuple[Any, Plan]:
+    """The network with equalised channels, and its plan: binary points are moved, weights rounded by least squares."""
     exact, samples = fold(net), zoo.samples(name, PREPARATION, "train")
-    planned = PlannedNetwork(exact, observe(exact, samples[:CALIBRATION]), plan)
+    scaled = equalised(exact, samples[:JUDGED], max(bits, ACTIVATIONS_OF_ONE_BIT_WEIGHTS))
+    first = rebuild(exact, {path: Tensor(values) for path, values in scaled.items()})
+    planned = PlannedNetwork(first, observe(first, samples[:CALIBRATION]), few_bits_plan(name, first, bits))
     planned.move_points(samples[:JUDGED])
-    return planned.rounded(samples)
+    return first, planned.rounded(samples)
 
 
 def fine_cells(net: Any, plan: Plan, wide: Plan) -> Iterator[tuple[str, PlanEntry]]:
@@ -166,10 +171,10 @@ def train_few_bits(
         start = train_few_bits(name, course.start, source=source, seed=seed, progress=False).net
     source = source or entry.source()
     first = net if start is None else start
-    plan = few_bits_plan(name, first, bits)
+    first, plan = prepared(name, first, bits) if course.prepare else (first, few_bits_plan(name, first, bits))
     return train_quantized(
         first,
-        prepared_plan(name, first, plan) if course.prepare else plan,
+        plan,
         course.data(source),
         epochs=course.epochs,
         method=course.way(bits),

@@ -60,18 +60,28 @@ def input_moments(exact: Any, rounded: Any, net: Any, path: str, samples: Array)
     return found
 
 
-def _rows(net: Any, path: str, layer: Any, samples: Array) -> Iterator[Array]:
-    """The rows (rows, inputs) of every product with the matrix, in order."""
+def read_by(net: Any, path: str, samples: Array) -> Array:
+    """The values (n, ...) that are multiplied with the matrix `path`, before windows of them are taken."""
+    return np.concatenate([product.parents[0].data for product in _products_of(net, path, samples)])
+
+
+def _products_of(net: Any, path: str, samples: Array) -> list[Tensor]:
+    """Every product with the matrix, in order."""
     weight = parameters(net, trained_only=False)[path]
     weight.needs_gradient = True
     with operation_by_operation():
-        end = net(as_input(samples))
-    for product in _products(end, weight):
+        return _products(net(as_input(samples)), weight)
+
+
+def _rows(net: Any, path: str, layer: Any, samples: Array) -> Iterator[Array]:
+    """The rows (rows, inputs) of every product with the matrix, in order."""
+    inputs = len(parameters(net, trained_only=False)[path].data)
+    for product in _products_of(net, path, samples):
         x = product.parents[0]
         if isinstance(layer, Conv2D):
             padding = padding_pairs(layer.padding, x.shape, reach(layer.kernel, layer.dilation), layer.stride)
             x = x.windows(layer.kernel, layer.stride, padding, dilation=layer.dilation)
-        yield x.data.reshape(-1, weight.shape[0])
+        yield x.data.reshape(-1, inputs)
 
 
 def _products(end: Tensor, weight: Tensor) -> list[Tensor]:

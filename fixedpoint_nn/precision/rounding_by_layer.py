@@ -2,9 +2,10 @@
 """Layer-wise rounding of weights that minimises the error of the layer's outputs, by integer least squares.
 
 With rows x of the float network and y of the rounded network, the integers Q of a matrix W minimise |y @ Q - x @ W|.
-The best real matrix is W* = W + (Y'Y)^-1 (Y'X - Y'Y) W. It is rounded row by row, and the error of each row is
-compensated by the rows after it (Frantar et al., Optimal Brain Compression and GPTQ, 2022); a few passes of coordinate
-descent improve single integers. The bias corrects the remaining mean error.
+The best real matrix for these rows is W + (Y'Y)^-1 (Y'X - Y'Y) W. W* is half-way to it, because what fits few rows
+best does not fit others best. W* is rounded row by row, and the error of each row is compensated by the rows after it
+(Frantar et al., Optimal Brain Compression and GPTQ, 2022); a few passes of coordinate descent improve single integers.
+The bias corrects the remaining mean error.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.precision.layer_inputs import InputMoments
 
 DAMPING = 0.01  # of the mean diagonal, so that rows with little data hardly change
+TRUST = 0.5  # the share of the way from W to the best real matrix of the samples
 PASSES = 3  # of coordinate descent
 CANDIDATES = (-1, 0, 1)  # steps to try, in powers of two relative to the plan's
 FARTHEST = 4  # a channel's step is at most 2**4 times finer than the coarsest channel's
@@ -35,7 +37,7 @@ def _covariances(moments: InputMoments) -> tuple[Array, Array]:
 
 
 def best_reals(weight: Array, yy: Array, yx: Array) -> Array:
-    """W*, (inputs, outputs): the real matrix whose outputs from the rounded inputs are closest to the exact ones."""
+    """The real matrix whose outputs from the rounded inputs are closest to the exact ones, (inputs, outputs)."""
     return np.asarray(np.linalg.solve(yy, yx @ weight))
 
 
@@ -82,7 +84,8 @@ def round_matrix(
     base = entry.quantizer if isinstance(entry, ChannelQuantizer) else entry
     low, high = limits(base.format, base.overflow)
     yy, yx = _covariances(moments)
-    wanted = best_reals(weight.astype(np.float64), yy, yx)
+    exact = weight.astype(np.float64)
+    wanted = exact + TRUST * (best_reals(exact, yy, yx) - exact)
     powers = np.broadcast_to(np.log2(np.atleast_1d(entry.step)), weight.shape[-1:]).astype(int)
     tried = []
     for change in CANDIDATES:

@@ -24,7 +24,7 @@ from fixedpoint_nn.precision.few_bits import (
     WIDE,
     Course,
     few_bits_plan,
-    prepared_plan,
+    prepared,
     teacher_outputs,
     train_few_bits,
 )
@@ -123,14 +123,13 @@ def test_a_course_decides_the_size_of_a_batch_and_whether_images_are_changed() -
 
 def test_weights_rounded_by_least_squares_bring_the_outputs_closer() -> None:
     net, x = zoo.load("moons"), zoo.samples("moons", 300)
-    plain = few_bits_plan("moons", net, 3)
-    prepared = prepared_plan("moons", net, plain)
-    wanted = outputs(net, x)
-    errors = [np.mean((quantize(net, plan)(x).to_float() - wanted) ** 2) for plan in (plain, prepared)]
+    first, plan = prepared("moons", net, 3)
+    fixed = [quantize(net, few_bits_plan("moons", net, 3)), quantize(first, plan)]
+    errors = [np.mean((found(x).to_float() - outputs(net, x)) ** 2) for found in fixed]
     assert errors[1] < 0.7 * errors[0]
     course = Course(1, 1e-9, "straight-through", prepare=True)
     trained = train_few_bits("moons", 3, course=course, progress=False)
-    assert np.array_equal(trained.fixed(x).ints, quantize(net, prepared)(x).ints)
+    assert np.array_equal(trained.fixed(x).ints, fixed[1](x).ints)
 
 
 def test_the_teacher_of_a_course_says_something_to_each_training_sample() -> None:

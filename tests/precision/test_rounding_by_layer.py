@@ -71,3 +71,21 @@ def test_outputs_stay_closer_than_with_nearest_integers(by_channel: bool) -> Non
         return float(np.square(difference - difference.mean(0)).sum())
 
     assert error(rounded) < 0.9 * error(entry.round_floats(weight))
+
+
+def test_few_samples_are_trusted_by_half_which_serves_other_samples_better() -> None:
+    rng = np.random.default_rng(7)
+    weight = rng.normal(0, 0.1, (40, 5))
+    mixing = rng.normal(size=(20, 40)) / 20**0.5
+
+    def rows(count: int) -> Any:
+        x = rng.normal(size=(count, 20)) @ mixing
+        return x, np.rint(x)
+
+    moments = InputMoments()
+    moments.add(*rows(90))
+    approached, _ = round_matrix(weight, Quantizer(Q(2, 20)), moments)
+    full = best_reals(weight, moments.yy, moments.yx)
+    x, y = rows(4000)
+    half, all_the_way, none = (np.square(x @ weight - y @ w).sum() for w in (approached, full, weight))
+    assert half < 0.9 * min(all_the_way, none)
