@@ -30,7 +30,7 @@ module engine #(
     parameter BIAS_WIDTH = 32,
     // Bits of the requantiser's multiplier, 2 to 32; 0: there is none.
     parameter MULTIPLIER_WIDTH = 0,
-    // Bits of the modelled accumulator (0: none), and whether it saturates or wraps.
+    // Bits of the modelled accumulator (0: none), and its overflow (WRAP, or another one, at every step).
     parameter MODEL_WIDTH = 0,
     parameter MODEL_SATURATE = 0,
     // Quantised products of modelled runs: bits (0: exact), shift, signedness, rounding and overflow.
@@ -167,8 +167,9 @@ module engine #(
         if (MODEL_WIDTH != 0 && (MODEL_WIDTH < 2 || MODEL_WIDTH > ACCUMULATOR_WIDTH))
             $fatal(1, "%m: MODEL_WIDTH = %0d; use 0 (none) or 2 to ACCUMULATOR_WIDTH = %0d", MODEL_WIDTH,
                    ACCUMULATOR_WIDTH);
-        if (MODEL_SATURATE != 0 && MODEL_SATURATE != 1 || PRODUCT_SIGNED != 0 && PRODUCT_SIGNED != 1)
-            $fatal(1, "%m: MODEL_SATURATE = %0d, PRODUCT_SIGNED = %0d; use 0 or 1", MODEL_SATURATE, PRODUCT_SIGNED);
+        if (MODEL_SATURATE < 0 || MODEL_SATURATE > 3 || PRODUCT_SIGNED != 0 && PRODUCT_SIGNED != 1)
+            $fatal(1, "%m: MODEL_SATURATE = %0d, PRODUCT_SIGNED = %0d; use 0 to 3, and 0 or 1", MODEL_SATURATE,
+                   PRODUCT_SIGNED);
         if (PRODUCT_BITS < 0 || PRODUCT_BITS >= ACCUMULATOR_WIDTH)
             $fatal(1, "%m: PRODUCT_BITS = %0d; use 0 (exact products) or 1 to %0d", PRODUCT_BITS,
                    ACCUMULATOR_WIDTH - 1);
@@ -315,7 +316,7 @@ module engine #(
             end
             lane #(
                 .ACTIVATION_WIDTH(WORD), .WEIGHT_WIDTH(WEIGHT), .SHARED(SHARING > 1 ? 1 : 0), .ACCUMULATOR_WIDTH(SUM),
-                .SATURATE_WIDTH(MODEL_SATURATE != 0 ? MODEL_WIDTH : 0),
+                .SATURATE_WIDTH(MODEL_SATURATE != 0 && MODEL_WIDTH != 0 ? MODEL_WIDTH + 64 * (MODEL_SATURATE - 1) : 0),
                 .PRODUCT_BITS(PRODUCT_BITS), .PRODUCT_SHIFT(PRODUCT_SHIFT), .PRODUCT_SIGNED(PRODUCT_SIGNED),
                 .PRODUCT_ROUNDING(PRODUCT_ROUNDING), .PRODUCT_OVERFLOW(PRODUCT_OVERFLOW)
             ) u_lane (

@@ -120,7 +120,7 @@ class EngineConfig:
                 self.model_width == 0 or 2 <= self.model_width <= self.accumulator_width,
                 f"use 0 (none) or 2 to the accumulator's {self.accumulator_width}",
             ),
-            ("model_saturate", self.model_saturate in (0, 1), "use 0 (wrap) or 1 (saturate)"),
+            ("model_saturate", 0 <= self.model_saturate < len(OVERFLOWS), "use 0 to 3"),
             ("product_signed", self.product_signed in (0, 1), "use 0 or 1"),
             (
                 "product_bits",
