@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -44,6 +45,17 @@ def test_nothing_else_stands_in_either_place() -> None:
         *network.output.addresses(),
     ]
     assert len(set(places)) == 4 + 4 + 1 + 3
+
+
+def test_an_engine_whose_host_waits_is_refused() -> None:
+    engine = lower(net, (4,), Q(4, 4), 2, ahead=True).config
+    assert lower(net, (4,), Q(4, 4), engine=engine, ahead=True).config == engine
+    with pytest.raises(LoweringError) as caught:
+        lower(net, (4,), Q(4, 4), engine=replace(engine, host_writes=0), ahead=True)
+    assert str(caught.value) == (
+        "The next input is to be written while the engine computes, and this engine's host waits; give it "
+        "host_writes=1."
+    )
 
 
 def test_an_output_that_is_the_input_is_refused() -> None:
