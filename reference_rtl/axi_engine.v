@@ -332,7 +332,7 @@ module axi_engine #(
         .host_write_data(at_rest ? write_data[WORD-1:0] : s_axis_tdata[WORD-1:0]), .host_read_data(read_word),
         .load_enable(load_commit), .load_memory(load_target[25:24]), .load_address(load_target[23:0]),
         .load_data(load_word[LOAD_WIDTH-1:0]),
-        .weight_valid(1'b0), .weight_ready(), .weight_row(no_weights),
+        .host_turn(), .weight_valid(1'b0), .weight_ready(), .weight_row(no_weights),
         .cycles(cycles), .mac_cycles(mac_cycles), .saturations(saturations),
         .accumulator_overflow(accumulator_overflow), .argmax(argmax), .stalls()
     );

@@ -30,7 +30,7 @@ module engine #(
     parameter BIAS_WIDTH = 32,
     // Bits of the requantiser's multiplier, 2 to 32; 0: there is none.
     parameter MULTIPLIER_WIDTH = 0,
-    // Bits of the modelled accumulator (0: none), and whether it saturates or wraps.
+    // Bits of the modelled accumulator (0: none), and its overflow (WRAP, or another one, at every step).
     parameter MODEL_WIDTH = 0,
     parameter MODEL_SATURATE = 0,
     // Quantised products of modelled runs: bits (0: exact), shift, signedness, rounding and overflow.
@@ -50,6 +50,8 @@ module engine #(
     parameter PROGRAM_DEPTH = 1024,
     // The last rows of the weight memory that are the window for weights streamed from outside; 0: there is none.
     parameter WEIGHT_WINDOW = 0,
+    // The host may write activations while the engine is busy (1), or not (0).
+    parameter HOST_WRITES = 0,
     // $readmemh files of the memories' initial contents, for synthesis; empty: none.
     parameter ACTIVATION_IMAGE = "",
     parameter WEIGHT_IMAGE = "",
@@ -71,11 +73,13 @@ module engine #(
     output wire                               busy,
     output wire                               done,
 
-    // Activation port, while not busy; the word is valid two clocks after its address.
+    // Activation port, while not busy (writes: or `host_turn`); the word is valid two clocks after its address.
     input  wire                               host_write,
     input  wire [23:0]                        host_address,
     input  wire signed [ACTIVATION_WIDTH-1:0] host_write_data,
     output wire signed [ACTIVATION_WIDTH-1:0] host_read_data,
+    // With HOST_WRITES: the engine is busy and writes nothing in this clock, so that a word of the host is written.
+    output wire                               host_turn,
 
     // Load port of the other memories, while not busy: 0 program, 1 weights, 2 parameters, 3 tables.
     input  wire                               load_enable,
@@ -167,8 +171,9 @@ module engine #(
         if (MODEL_WIDTH != 0 && (MODEL_WIDTH < 2 || MODEL_WIDTH > ACCUMULATOR_WIDTH))
             $fatal(1, "%m: MODEL_WIDTH = %0d; use 0 (none) or 2 to ACCUMULATOR_WIDTH = %0d", MODEL_WIDTH,
                    ACCUMULATOR_WIDTH);
-        if (MODEL_SATURATE != 0 && MODEL_SATURATE != 1 || PRODUCT_SIGNED != 0 && PRODUCT_SIGNED != 1)
-            $fatal(1, "%m: MODEL_SATURATE = %0d, PRODUCT_SIGNED = %0d; use 0 or 1", MODEL_SATURATE, PRODUCT_SIGNED);
+        if (MODEL_SATURATE < 0 || MODEL_SATURATE > 3 || PRODUCT_SIGNED != 0 && PRODUCT_SIGNED != 1)
+            $fatal(1, "%m: MODEL_SATURATE = %0d, PRODUCT_SIGNED = %0d; use 0 to 3, and 0 or 1", MODEL_SATURATE,
+                   PRODUCT_SIGNED);
         if (PRODUCT_BITS < 0 || PRODUCT_BITS >= ACCUMULATOR_WIDTH)
             $fatal(1, "%m: PRODUCT_BITS = %0d; use 0 (exact products) or 1 to %0d", PRODUCT_BITS,
                    ACCUMULATOR_WIDTH - 1);
@@ -181,6 +186,7 @@ module engine #(
             $fatal(1, "%m: COUNTER_WIDTH = %0d; use 1 to 32", COUNTER_WIDTH);
         if (WEIGHT_WINDOW != 0 && (WEIGHT_WINDOW < 2 || WEIGHT_WINDOW > WEIGHT_DEPTH))
             $fatal(1, "%m: WEIGHT_WINDOW = %0d; use 0 (none) or 2 to WEIGHT_DEPTH = %0d", WEIGHT_WINDOW, WEIGHT_DEPTH);
+        if (HOST_WRITES != 0 && HOST_WRITES != 1) $fatal(1, "%m: HOST_WRITES = %0d; use 0 or 1", HOST_WRITES);
         if (ACTIVATION_DEPTH % COUNT != 0)
             $fatal(1, "%m: ACTIVATION_DEPTH = %0d is not a multiple of LANES = %0d", ACTIVATION_DEPTH, LANES);
         if (ADDRESS_WIDTH > 24)
@@ -315,7 +321,7 @@ module engine #(
             end
             lane #(
                 .ACTIVATION_WIDTH(WORD), .WEIGHT_WIDTH(WEIGHT), .SHARED(SHARING > 1 ? 1 : 0), .ACCUMULATOR_WIDTH(SUM),
-                .SATURATE_WIDTH(MODEL_SATURATE != 0 ? MODEL_WIDTH : 0),
+                .SATURATE_WIDTH(MODEL_SATURATE != 0 && MODEL_WIDTH != 0 ? MODEL_WIDTH + 64 * (MODEL_SATURATE - 1) : 0),
                 .PRODUCT_BITS(PRODUCT_BITS), .PRODUCT_SHIFT(PRODUCT_SHIFT), .PRODUCT_SIGNED(PRODUCT_SIGNED),
                 .PRODUCT_ROUNDING(PRODUCT_ROUNDING), .PRODUCT_OVERFLOW(PRODUCT_OVERFLOW)
             ) u_lane (
@@ -465,6 +471,23 @@ module engine #(
             assign write_data = {results[SUMS*WORD-1:WORD], first_word};
         end
     endgenerate
+    // What is written: that, or with HOST_WRITES a word of the host in the clocks that a busy engine leaves.
+    wire [SUMS-1:0] memory_write;
+    wire [ADDRESS_WIDTH-1:0] memory_address;
+    wire [SUMS*WORD-1:0] memory_data;
+    generate
+        if (HOST_WRITES != 0) begin : shared_port
+            assign host_turn = busy && !access_write && !(result_valid[0] && write_enable);
+            assign memory_write = host_turn ? one_word & {SUMS{host_write}} : write;
+            assign memory_address = host_turn ? host_address[ADDRESS_WIDTH-1:0] : write_address;
+            assign memory_data = host_turn ? {SUMS{host_write_data}} : write_data;
+        end else begin : own_port
+            assign host_turn = 1'b0;
+            assign memory_write = write;
+            assign memory_address = write_address;
+            assign memory_data = write_data;
+        end
+    endgenerate
     assign broadcast = read_words[WORD-1:0];
     assign host_read_data = broadcast;
 
@@ -474,8 +497,8 @@ module engine #(
         .clock(clock), .read_row_address(read_address[LANE_BITS +: ROW_BITS]),
         .read_place(read_address[CHANNEL_WIDTH-1:0]), .read_whole(run[`RUN_VECTOR] && busy && !loading), .read_row(row),
         .read_words(read_words),
-        .write(write), .write_row_address(write_address[LANE_BITS +: ROW_BITS]),
-        .write_place(write_address[CHANNEL_WIDTH-1:0]), .write_data(write_data)
+        .write(memory_write), .write_row_address(memory_address[LANE_BITS +: ROW_BITS]),
+        .write_place(memory_address[CHANNEL_WIDTH-1:0]), .write_data(memory_data)
     );
 
     // The other memories are written by the load port, the weights also by the stream.

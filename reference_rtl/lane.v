@@ -7,7 +7,7 @@
 //   stage 5 -> 6   total = accumulator, after the tile's last step; it stays until the next tile is complete
 //
 // Inputs called *_n belong to the step that is in stage n. With MODEL_WIDTH, steps with `modelled` quantise the
-// product first (PRODUCT_*) and saturate to MODEL_WIDTH bits; wrapping to MODEL_WIDTH bits is done once, in drain.v,
+// product first (PRODUCT_*) and keep to MODEL_WIDTH bits; wrapping to MODEL_WIDTH bits is done once, in drain.v,
 // because it commutes with addition.
 // With SHARED the product is computed outside, by `product_pair`, for two lanes. If they do not share the operand they
 // take turns, and the multiplier of the idle lane is 0.
@@ -22,7 +22,7 @@ module lane #(
     parameter SHARED = 0,
     // Bits of the accumulator.
     parameter ACCUMULATOR_WIDTH = 48,
-    // Bits of the modelled accumulator, if it saturates; else 0.
+    // Bits of the modelled accumulator, if it does not wrap, else 0; 64 more: symmetric saturation, 128 more: zero.
     parameter SATURATE_WIDTH = 0,
     // Quantised products: bits (0: exact), shift, signedness, rounding and overflow.
     parameter PRODUCT_BITS = 0,
@@ -62,7 +62,7 @@ module lane #(
     input  wire signed [PRODUCT_WIDTH-1:0]     product_4,
     input  wire                                carry_4,
 
-    // The last complete sum, and whether a saturating accumulator has just lost a bit.
+    // The last complete sum, and whether a sum has just left the range of SATURATE_WIDTH bits.
     output reg  signed [ACCUMULATOR_WIDTH-1:0] total,
     output wire                                clipped
 );
@@ -150,13 +150,16 @@ module lane #(
                 assign clipped = 1'b0;
                 assign new_sum = sum[ACCUMULATOR_WIDTH-1:0];
             end else begin : saturating
-                localparam signed [ACCUMULATOR_WIDTH:0] HIGHEST_SUM = (1 <<< (SATURATE_WIDTH - 1)) - 1;
-                localparam signed [ACCUMULATOR_WIDTH:0] LOWEST_SUM = -HIGHEST_SUM - 1;
+                localparam BITS = SATURATE_WIDTH % 64, MODE = SATURATE_WIDTH / 64;
+                localparam signed [ACCUMULATOR_WIDTH:0] HIGHEST_SUM = (1 <<< (BITS - 1)) - 1;
+                localparam signed [ACCUMULATOR_WIDTH:0] LOWEST_SUM = -HIGHEST_SUM - (MODE == 1 ? 0 : 1);
+                localparam signed [ACCUMULATOR_WIDTH:0] IF_ABOVE = MODE == 2 ? 0 : HIGHEST_SUM;
+                localparam signed [ACCUMULATOR_WIDTH:0] IF_BELOW = MODE == 2 ? 0 : LOWEST_SUM;
                 wire above = modelled_4 && sum > HIGHEST_SUM;
                 wire below = modelled_4 && sum < LOWEST_SUM;
                 assign clipped = take_4 && (above || below);
-                assign new_sum = above ? HIGHEST_SUM[ACCUMULATOR_WIDTH-1:0]
-                                    : below ? LOWEST_SUM[ACCUMULATOR_WIDTH-1:0]
+                assign new_sum = above ? IF_ABOVE[ACCUMULATOR_WIDTH-1:0]
+                                    : below ? IF_BELOW[ACCUMULATOR_WIDTH-1:0]
                                     : sum[ACCUMULATOR_WIDTH-1:0];
             end
         end

@@ -2,7 +2,8 @@
 """Matrix products through a modelled accumulator, bit for bit, in the order k = 0, 1, 2, ...
 
 Wrapping commutes with addition: one wrap at the end is equal to a wrap at each step, whether or not the products are
-rounded. Saturation does not commute, but no step saturates an output whose sum of absolute products stays in range.
+rounded. The other overflows do not commute, but no step meets one in an output whose sum of absolute products stays in
+range.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from fixedpoint_nn.numerics.bounded_ints import (
     dtype_for,
 )
 from fixedpoint_nn.numerics.matmul import product, product_bound
-from fixedpoint_nn.numerics.overflow import Overflow, fit, wrap
+from fixedpoint_nn.numerics.overflow import Overflow, fit, limits, wrap
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.requantize import requantized
@@ -56,10 +57,11 @@ class AccumulatorMonitor:
     lo: int = 0
     hi: int = 0
 
-    def record(self, sums: Array, format: QFormat) -> Array:
-        """Update the extremes; returns a mask (rows, outputs) of the sums outside the format."""
+    def record(self, sums: Array, accumulator: Accumulator) -> Array:
+        """Update the extremes; returns a mask (rows, outputs) of the sums that the accumulator does not hold."""
         self.lo, self.hi = min(self.lo, int(sums.min())), max(self.hi, int(sums.max()))
-        outside: Array = (sums < format.int_min) | (sums > format.int_max)
+        low, high = limits(accumulator.format, accumulator.overflow)
+        outside: Array = (sums < low) | (sums > high)
         return outside.reshape(len(sums), -1)
 
 
@@ -87,12 +89,12 @@ def accumulated(
         if two_sided and bound <= accumulator.format.int_max:
             result = _plus(product(a, b).shifted(shift), initial, bound)
             if monitor is not None:
-                monitor.outside = monitor.record(result.array, accumulator.format)
+                monitor.outside = monitor.record(result.array, accumulator)
             return result
         if accumulator.overflow is Overflow.WRAP:
-            return _wrapped(a, b, shift, accumulator.format, initial, monitor)
+            return _wrapped(a, b, shift, accumulator, initial, monitor)
         if two_sided and bound <= FLOAT64_EXACT:
-            return _saturated(a, b, products, shift, accumulator, initial, bound, monitor)
+            return _mostly_exact(a, b, products, shift, accumulator, initial, bound, monitor)
     return _ordered(a, b, products, rounding, shift, accumulator, initial, monitor)
 
 
@@ -123,7 +125,7 @@ def _wrapped(
     a: BoundedInts,
     b: BoundedInts,
     shift: int,
-    format: QFormat,
+    accumulator: Accumulator,
     initial: BoundedInts | None,
     monitor: AccumulatorMonitor | None,
 ) -> BoundedInts:
@@ -133,11 +135,12 @@ def _wrapped(
     if initial is not None:
         ints = ints + initial.to(INT64)
     if monitor is not None:
-        monitor.outside = monitor.record(ints, format)
+        monitor.outside = monitor.record(ints, accumulator)
+    format = accumulator.format
     return BoundedInts(wrap(ints, format).astype(dtype_for(format.magnitude)), format.magnitude)
 
 
-def _saturated(
+def _mostly_exact(
     a: BoundedInts,
     b: BoundedInts,
     products: Products,
@@ -147,7 +150,7 @@ def _saturated(
     bound: int,
     monitor: AccumulatorMonitor | None,
 ) -> BoundedInts:
-    """Exact products for rows in which |initial| + |a| @ |b| excludes saturation; the others step by step."""
+    """Exact products for rows in which |initial| + |a| @ |b| excludes an overflow; the others step by step."""
     f = accumulator.format
     exact = _plus(product(a, b).shifted(shift), initial, bound)
     start = None if initial is None else _magnitudes(initial)
@@ -156,7 +159,7 @@ def _saturated(
     if monitor is not None:
         monitor.outside = np.zeros(exact.array.shape, bool)
         if safe.any():
-            monitor.record(exact.array[safe], f)
+            monitor.record(exact.array[safe], accumulator)
     if safe.all():
         return BoundedInts(exact.array, min(bound, f.magnitude))
     rows = np.flatnonzero(~safe)
@@ -190,14 +193,14 @@ def _ordered(
     monitor: AccumulatorMonitor | None,
 ) -> BoundedInts:
     """Step by step over k, each step for a block of rows and all outputs at once."""
-    f, saturate = accumulator.format, accumulator.overflow is Overflow.SATURATE
+    f, wraps = accumulator.format, accumulator.overflow is Overflow.WRAP
     groups, terms, outputs = b.array.shape if b.array.ndim == 3 else (1, *b.array.shape)
     rows = len(a.array)
     one = a.bound * b.bound
     term = (one if rounding is None else rounding.format.magnitude) << shift
-    reach = f.magnitude + term if saturate else (0 if initial is None else initial.bound) + terms * term
+    reach = (0 if initial is None else initial.bound) + terms * term if wraps else f.magnitude + term
     dtype = dtype_for(max(one, reach, f.magnitude))
-    if not saturate and dtype == OBJECT and max(one, term) <= INT64_EXACT:
+    if wraps and dtype == OBJECT and max(one, term) <= INT64_EXACT:
         dtype = INT64  # sums modulo 2**64 wrap equally
     columns = np.ascontiguousarray(a.to(dtype).reshape(rows, groups, terms).transpose(2, 0, 1))
     matrix = b.to_cached(dtype).reshape(groups, terms, outputs)
@@ -220,12 +223,13 @@ def _ordered(
             if shift:
                 step = BoundedInts(step, term >> shift).aligned(shift, dtype)
             np.add(total, step.astype(dtype, copy=False), out=total)
-            if saturate and monitor is not None and monitor.outside is not None:
-                monitor.outside[here] |= monitor.record(total, f)
-            if saturate:
-                fit(total, f, Overflow.SATURATE, total)
-    if not saturate:
+            if wraps:
+                continue
+            if monitor is not None and monitor.outside is not None:
+                monitor.outside[here] |= monitor.record(total, accumulator)
+            np.copyto(total, fit(total, f, accumulator.overflow, total))
+    if wraps:
         if monitor is not None:
-            monitor.outside = monitor.record(result, f)
+            monitor.outside = monitor.record(result, accumulator)
         result = fit(result, f, Overflow.WRAP)
     return BoundedInts(result.reshape(rows, -1).astype(dtype_for(f.magnitude), copy=False), f.magnitude)

@@ -12,7 +12,7 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 
 @dataclass(frozen=True)
 class Accumulator:
-    """A hardware accumulator: adds products in the order k = 0, 1, 2, ..., and wraps or saturates after each.
+    """A hardware accumulator: adds products in the order k = 0, 1, 2, ..., and handles overflow after each.
 
     With `product`, each product is quantised before it is added. Without a modelled accumulator, sums are exact.
 
@@ -31,8 +31,8 @@ class Accumulator:
     def __post_init__(self) -> None:
         if not isinstance(self.format, QFormat):
             raise TypeError(f"format of an Accumulator is a QFormat, not {self.format!r}")
-        if self.overflow not in (Overflow.WRAP, Overflow.SATURATE):
-            raise ValueError(f"an Accumulator is Overflow.WRAP or Overflow.SATURATE, not {self.overflow!r}")
+        if not isinstance(self.overflow, Overflow):
+            raise TypeError(f"overflow of an Accumulator is an Overflow, not {self.overflow!r}")
         if self.product is not None and not isinstance(self.product, Quantizer):
             raise TypeError(f"product of an Accumulator is a Quantizer or None, not {self.product!r}")
 

@@ -127,7 +127,7 @@ module uart_engine #(
         .host_write(host_write), .host_address(address), .host_write_data(host_write_data),
         .host_read_data(host_read_data),
         .load_enable(load_enable), .load_memory(load_memory), .load_address(address), .load_data(load_data),
-        .weight_valid(1'b0), .weight_ready(), .weight_row(no_weights),
+        .host_turn(), .weight_valid(1'b0), .weight_ready(), .weight_row(no_weights),
         .cycles(cycles), .mac_cycles(mac_cycles), .saturations(saturations),
         .accumulator_overflow(accumulator_overflow), .argmax(argmax), .stalls()
     );

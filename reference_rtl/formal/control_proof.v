@@ -12,7 +12,9 @@ module control_proof #(
     // Sums that leave a tile in one clock.
     parameter DRAIN = 1,
     // Resets may come again (1), or are over (0).
-    parameter RESETS = 1
+    parameter RESETS = 1,
+    // The host may write while the engine is busy (1), or not (0).
+    parameter HOST_WRITES = 0
 ) (
     input  wire        clock,
     input  wire        reset,
@@ -34,11 +36,15 @@ module control_proof #(
     output wire        store_from_nothing,
     output wire        load_from_nothing,
     output wire        register_from_nothing,
-    output wire        run_from_nothing
+    output wire        run_from_nothing,
+    // While busy: a word of the engine that is not written, or another that is, and is not the host's.
+    output wire        host_collides
 );
     (* hierconn *) wire \u_engine.idle , \u_engine.take , \u_engine.offered , \u_engine.mac , \u_engine.loading ;
     (* hierconn *) wire [DRAIN-1:0] \u_engine.write , \u_engine.result_valid , \u_engine.sum_valid ,
-        \u_engine.word_valid ;
+        \u_engine.word_valid , \u_engine.memory_write ;
+    (* hierconn *) wire [7:0] \u_engine.write_address , \u_engine.memory_address ;
+    (* hierconn *) wire [2*DRAIN-1:0] \u_engine.write_data , \u_engine.memory_data ;
     (* hierconn *) wire \u_engine.access_write , \u_engine.configure , \u_engine.complete_5 ;
     (* hierconn *) wire \u_engine.u_loop_nest.drained ;
     (* hierconn *) wire [`RUN_BITS-1:0] \u_engine.run ;
@@ -68,12 +74,13 @@ module control_proof #(
 
     engine #(
         .LANES(LANES), .DRAIN(DRAIN), .ACTIVATION_WIDTH(2), .WEIGHT_WIDTH(2), .ACCUMULATOR_WIDTH(4), .BIAS_WIDTH(2),
-        .ACTIVATION_DEPTH(4 * LANES), .WEIGHT_DEPTH(4), .PARAMETER_DEPTH(4), .TABLE_DEPTH(4), .PROGRAM_DEPTH(4)
+        .ACTIVATION_DEPTH(4 * LANES), .WEIGHT_DEPTH(4), .PARAMETER_DEPTH(4), .TABLE_DEPTH(4), .PROGRAM_DEPTH(4),
+        .HOST_WRITES(HOST_WRITES)
     ) u_engine (
         .clock(clock), .reset(reset_now), .start(started), .seed(32'd1), .busy(busy), .done(done),
         .host_write(host_write), .host_address(host_address), .host_write_data(host_write_data), .host_read_data(),
         .load_enable(1'b0), .load_memory(2'd0), .load_address(24'd0), .load_data(32'd0),
-        .weight_valid(1'b0), .weight_ready(), .weight_row({2*LANES{1'b0}}), .stalls(),
+        .host_turn(), .weight_valid(1'b0), .weight_ready(), .weight_row({2*LANES{1'b0}}), .stalls(),
         .cycles(), .mac_cycles(), .saturations(), .accumulator_overflow(), .argmax()
     );
 
@@ -95,6 +102,11 @@ module control_proof #(
         ( \u_engine.configure && ! \u_engine.u_loop_nest.drained || \u_engine.u_loop_nest.drained &&
           ( \u_engine.u_drain.active || \u_engine.requantizers[0].u_requantize.active ||
             \u_engine.u_write_back.active ));
+
+    wire engine_writes = | \u_engine.write ;
+    wire changed = \u_engine.memory_write != \u_engine.write || \u_engine.memory_address != \u_engine.write_address ||
+        \u_engine.memory_data != \u_engine.write_data ;
+    assign host_collides = begun && busy && (engine_writes ? changed : | \u_engine.memory_write && !host_write);
 
     // A second decoder of the program's words: the current instruction, and how many of its words are still to come.
     reg [4:0] left;

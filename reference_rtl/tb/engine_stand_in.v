@@ -48,6 +48,7 @@ module engine #(
     input  wire [23:0]                        host_address,
     input  wire signed [ACTIVATION_WIDTH-1:0] host_write_data,
     output reg  signed [ACTIVATION_WIDTH-1:0] host_read_data,
+    output wire                               host_turn,
     input  wire                               load_enable,
     input  wire [1:0]                         load_memory,
     input  wire [23:0]                        load_address,
@@ -77,7 +78,7 @@ module engine #(
     assign done = axi_engine_ports_tb.engine_done;
     assign {cycles, mac_cycles, saturations, argmax} = axi_engine_ports_tb.engine_counts;
     assign accumulator_overflow = axi_engine_ports_tb.engine_overflow;
-    assign {weight_ready, stalls} = 33'd0;
+    assign {host_turn, weight_ready, stalls} = 34'd0;
 
     wire unused_weights = &{weight_valid, weight_row};
 endmodule

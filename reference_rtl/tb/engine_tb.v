@@ -18,6 +18,9 @@
 //                whenever they are not used, all of which must change nothing
 //   [+interrupt=N] every vector is first run for some clocks (N and more), ended by reset, written again, ended by
 //                reset before its first result is written, and run from the very next clock on
+//   [+second_input=A +half=H] the input of the next vector is written while this one is computed, every second one to
+//                A, and before each start the word at H becomes 0 or 1, for the place of its input; says how many words
+//                a busy engine took (with HOST_WRITES), and in how many clocks all was done; without the two above
 //   [+results=F] writes every output word, and after each vector a line
 //                "# vector cycles mac_cycles saturations accumulator_overflow argmax stalls"
 //   [+trace=F]   writes "vector cycle address data" for every word that the engine writes
@@ -60,6 +63,7 @@ module engine_tb;
     parameter TABLE_DEPTH = 4096;
     parameter PROGRAM_DEPTH = 1024;
     parameter WEIGHT_WINDOW = 0;
+    parameter HOST_WRITES = 0;
 
     // Memories that are kept in copies or banks are loaded through the ports.
     localparam COPIES = DRAIN > 1 || WORDS > 1 || LANES > 64;
@@ -67,8 +71,8 @@ module engine_tb;
     // The latency from a change of address until its word is read.
     localparam READ_CLOCKS = 3;
     // The state of the bench; all signals that it drives change with the clock, as those of the engine do.
-    localparam [2:0] RESET = 3'd0, WRITE = 3'd1, START = 3'd2, WAIT = 3'd3, RUN = 3'd4, READ = 3'd5, LOAD = 3'd6,
-        STOP = 3'd7;
+    localparam [3:0] RESET = 4'd0, WRITE = 4'd1, START = 4'd2, WAIT = 4'd3, RUN = 4'd4, READ = 4'd5, LOAD = 4'd6,
+        STOP = 4'd7, FILL = 4'd8, HALF = 4'd9;
     // Clocks before a start in which a disturbing host does not use its ports.
     localparam HOST_IDLE_CLOCKS = 64;
     localparam ROW_WIDTH = DRAIN * (MULTIPLIER_WIDTH + 6 + BIAS_WIDTH);
@@ -85,7 +89,7 @@ module engine_tb;
     reg [1:0] load_memory = 2'd0;
     reg [23:0] load_address = 24'd0;
     reg [LOAD_WIDTH-1:0] load_data = 0;
-    wire busy, done, accumulator_overflow;
+    wire busy, done, accumulator_overflow, host_turn;
     wire signed [ACTIVATION_WIDTH-1:0] host_read_data;
     wire [31:0] cycles, mac_cycles, saturations, argmax, stalls;
     wire weight_valid, weight_ready;
@@ -107,12 +111,13 @@ module engine_tb;
         .PRODUCT_BITS(PRODUCT_BITS), .PRODUCT_SHIFT(PRODUCT_SHIFT), .PRODUCT_SIGNED(PRODUCT_SIGNED),
         .PRODUCT_ROUNDING(PRODUCT_ROUNDING), .PRODUCT_OVERFLOW(PRODUCT_OVERFLOW),
         .ACTIVATION_DEPTH(ACTIVATION_DEPTH), .WEIGHT_DEPTH(WEIGHT_DEPTH), .PARAMETER_DEPTH(PARAMETER_DEPTH),
-        .TABLE_DEPTH(TABLE_DEPTH), .PROGRAM_DEPTH(PROGRAM_DEPTH), .WEIGHT_WINDOW(WEIGHT_WINDOW)
+        .TABLE_DEPTH(TABLE_DEPTH), .PROGRAM_DEPTH(PROGRAM_DEPTH), .WEIGHT_WINDOW(WEIGHT_WINDOW),
+        .HOST_WRITES(HOST_WRITES)
     ) u_engine (
         .clock(clock), .reset(reset), .start(start), .seed(seed), .busy(busy), .done(done),
         .host_write(host_write || disturbing), .host_address(host_idle ? noise[23:0] : host_address),
         .host_write_data(disturb && !host_write ? noise[ACTIVATION_WIDTH-1:0] : host_write_data),
-        .host_read_data(host_read_data),
+        .host_read_data(host_read_data), .host_turn(host_turn),
         .load_enable(load_enable || disturbing), .load_memory(disturb && !load_enable ? noise[1:0] : load_memory),
         .load_address(disturb && !load_enable ? noise[31:8] : load_address),
         .load_data(disturb && !load_enable ? {LOAD_WIDTH{noise[3]}} ^ load_data : load_data),
@@ -153,7 +158,11 @@ module engine_tb;
     reg signed [ACTIVATION_WIDTH-1:0] value;
     reg checking, tracing, live;
     reg [31:0] limit;
-    reg [2:0] phase;
+    reg [3:0] phase;
+    // Input that is written ahead: the words begun, their places, and those that a busy engine has taken.
+    integer second_input, half, filled, fill_offset, fill_start, fill_address, written_ahead, since, ended;
+    reg ahead;
+    always @(posedge clock) if (start || since > 0) since <= since + 1;
 
     integer offset, run_start, word_address;
 
@@ -244,6 +253,12 @@ module engine_tb;
         if (!$value$plusargs("vectors=%d", vectors)) demand("vectors");
         if (!$value$plusargs("input_words=%d", input_words)) demand("input_words");
         if (!$value$plusargs("input_address=%d", input_address)) demand("input_address");
+        ahead = $value$plusargs("second_input=%d", second_input) != 0;
+        if (ahead && !$value$plusargs("half=%d", half)) demand("half");
+        if (ahead && (disturb || interrupt != 0))
+            $fatal(1, "FAIL: +second_input goes with neither +disturb nor +interrupt");
+        written_ahead = 0;
+        since = 0;
         if (!$value$plusargs("input_run=%d", input_run)) input_run = input_words;
         if (!$value$plusargs("input_stride=%d", input_stride)) input_stride = input_run;
         if (!$value$plusargs("output_words=%d", output_words)) demand("output_words");
@@ -290,7 +305,10 @@ module engine_tb;
             RUN: if (!done) begin
                 clocks = clocks + 1;
                 if (clocks > limit) $fatal(1, "FAIL: vector %0d is not done after %0d cycles", vector, limit);
+                if (ahead) fill(vector + 1 < vectors);
             end else begin
+                if (ahead) fill(1'b0);
+                ended = since;
                 if (done !== 1'b1 || (^cycles ^ ^mac_cycles ^ ^saturations ^ accumulator_overflow ^ ^stalls) === 1'bx)
                     $fatal(1, "FAIL: vector %0d leaves X in the status registers", vector);
                 if (expected_status != 0) compare_status;
@@ -361,6 +379,14 @@ module engine_tb;
                 advance(input_run, input_stride);
                 if (element == input_words) phase <= START;
             end
+            FILL: if (filled == input_words && !host_write) phase <= HALF;
+            else fill(1'b1);
+            HALF: begin
+                host_address <= half[23:0];
+                host_write_data <= vector % 2;
+                host_write <= 1'b1;
+                phase <= START;
+            end
             START: begin
                 host_write <= 1'b0;
                 seed <= first_seed + vector;
@@ -373,6 +399,7 @@ module engine_tb;
             WAIT: begin
                 start <= 1'b0;
                 clocks = 0;
+                if (ahead) begin_fill(vector + 1);
                 pause = interrupt + 11 * vector;
                 phase <= attempt == 2 ? RUN : STOP;
             end
@@ -469,7 +496,8 @@ module engine_tb;
                 end
                 limit = status_due[0];
             end
-            if (vector < vectors) phase <= input_words > 0 ? WRITE : START;
+            if (ahead && vector == 0) begin_fill(0);
+            if (vector < vectors) phase <= ahead ? FILL : input_words > 0 ? WRITE : START;
             else begin
                 if (compared == 0) $fatal(1, "FAIL: no word was compared");
                 if (input_words > 0) begin
@@ -486,8 +514,43 @@ module engine_tb;
                 end
                 if (tracing) $fclose(trace);
                 if (results != 0) $fclose(results);
+                if (ahead)
+                    $display("AHEAD: %0d words were written to a busy engine, %0d clocks in all", written_ahead, ended);
                 $display("PASS: %0d vectors, %0d words, %0d cycles", vectors, compared, total_cycles);
                 $finish;
+            end
+        end
+    endtask
+
+    // The input of a vector that is written ahead: its first place, and a clock of it. A word stands until it is taken.
+    task begin_fill(input integer of);
+        begin
+            filled = 0;
+            fill_offset = 0;
+            fill_start = of % 2 == 0 ? input_address : second_input;
+            fill_address = fill_start;
+        end
+    endtask
+
+    task fill(input more);
+        if (!host_write || !busy || host_turn) begin
+            if (host_write && busy) written_ahead = written_ahead + 1;
+            host_write <= 1'b0;
+            if (more && filled < input_words) begin
+                read_word(inputs);
+                if (status != 1 || ^value === 1'bx)
+                    $fatal(1, "FAIL: input word %0d ahead of vector %0d is missing or not hexadecimal", filled,
+                           vector);
+                host_address <= fill_address[23:0];
+                host_write_data <= value;
+                host_write <= 1'b1;
+                filled = filled + 1;
+                fill_offset = fill_offset + 1;
+                if (fill_offset == input_run) begin
+                    fill_offset = 0;
+                    fill_start = fill_start + input_stride;
+                end
+                fill_address = fill_start + fill_offset;
             end
         end
     endtask

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
-// lane.v against a reference sum: random tiles of all kinds, back to back and with gaps, saturating accumulator.
+// lane.v against a reference sum: random tiles of all kinds, back to back and with gaps, and every overflow but WRAP.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
-module lane_tb;
+module lane_tb #(
+    // The accumulator's overflow: 1 saturates, 2 saturates symmetrically, 3 becomes 0.
+    parameter MODE = 1
+);
     localparam WIDTH = 8, ACCUMULATOR = 24, SATURATE = 15, TILES = 2000;
     reg clock = 1'b0;
     always #5 clock = ~clock;
@@ -16,7 +19,8 @@ module lane_tb;
     wire clipped;
 
     lane #(
-        .ACTIVATION_WIDTH(WIDTH), .WEIGHT_WIDTH(WIDTH), .ACCUMULATOR_WIDTH(ACCUMULATOR), .SATURATE_WIDTH(SATURATE)
+        .ACTIVATION_WIDTH(WIDTH), .WEIGHT_WIDTH(WIDTH), .ACCUMULATOR_WIDTH(ACCUMULATOR),
+        .SATURATE_WIDTH(SATURATE + 64 * (MODE - 1))
     ) u_lane (
         .clock(clock), .select_2({load, vector, paired, padded, maximum}),
         .slow_path(forced_slow_path || {load, vector, paired, padded, maximum} != 5'b10000 || maximum_3 || complete_5),
@@ -104,11 +108,11 @@ module lane_tb;
                 end else begin
                     sum = sum + operand * multiplier;
                     if (modelled && sum > 16383) begin
-                        sum = 16383;
+                        sum = MODE == 3 ? 0 : 16383;
                         clip_due = 1'b1;
                     end
-                    if (modelled && sum < -16384) begin
-                        sum = -16384;
+                    if (modelled && sum < (MODE == 2 ? -16383 : -16384)) begin
+                        sum = MODE == 3 ? 0 : MODE == 2 ? -16383 : -16384;
                         clip_due = 1'b1;
                     end
                 end

@@ -59,7 +59,7 @@ def cases(draw: st.DrawFn) -> tuple[FixedArray, FixedArray, Accumulator, FixedAr
     shift = draw(st.integers(0, 5))
     bits = draw(st.integers(1, 63))
     acc_format = QFormat(bits - frac - shift, frac + shift, draw(st.booleans()))
-    acc = Accumulator(acc_format, draw(st.sampled_from([Overflow.WRAP, Overflow.SATURATE])), product)
+    acc = Accumulator(acc_format, draw(st.sampled_from(Overflow)), product)
     terms = draw(st.integers(1, 6))
     a, b = array(2, terms, a_format), array(terms, 2, b_format)
     return a, b, acc, array(2, 2, acc_format) if draw(st.booleans()) else None
@@ -82,6 +82,8 @@ def test_saturating_at_every_step_is_not_saturating_at_the_end() -> None:
     assert a.dot(b, Accumulator(Q(8, 0), Overflow.SATURATE)).ints.tolist() == [[27]]
     assert a.dot(b).cast(Quantizer(Q(8, 0))).ints.tolist() == [[100]]
     assert a.dot(b, Accumulator(Q(8, 0), Overflow.WRAP)).ints.tolist() == [[100]]
+    assert a.dot(b, Accumulator(Q(8, 0), Overflow.ZERO)).ints.tolist() == [[-100]]
+    assert (-a).dot(b, Accumulator(Q(8, 0), Overflow.SATURATE_SYMMETRIC)).ints.tolist() == [[-27]]
 
 
 def test_the_order_of_the_steps_is_k_0_1_2() -> None:
@@ -145,9 +147,9 @@ def test_a_vector_meets_an_accumulator_too() -> None:
     ("make", "error", "message"),
     [
         (
-            lambda: Accumulator(Q(8, 0), Overflow.ZERO),
-            ValueError,
-            "an Accumulator is Overflow.WRAP or Overflow.SATURATE, not Overflow.ZERO",
+            lambda: Accumulator(Q(8, 0), "ZERO"),
+            TypeError,
+            "overflow of an Accumulator is an Overflow, not 'ZERO'",
         ),
         (lambda: Accumulator("Q8.0"), TypeError, "format of an Accumulator is a QFormat, not 'Q8.0'"),
         (

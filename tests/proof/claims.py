@@ -254,6 +254,7 @@ CONTROL = {
     "load_from_nothing": "a Load begins after a Load only",
     "register_from_nothing": "registers change in Set, Add, Loop and Load only",
     "run_from_nothing": "a run is offered after the 20 words of a Run only",
+    "host_collides": "what a busy engine writes is written, and else only what the host writes",
 }
 
 
@@ -264,7 +265,12 @@ def control(output: str, lanes: int = 2, drain: int = 1) -> Claim:
         Netlist(
             "control_proof",
             ENGINE,
-            (("LANES", lanes), ("DRAIN", drain), ("RESETS", int(output != "result_after_halt"))),
+            (
+                ("LANES", lanes),
+                ("DRAIN", drain),
+                ("RESETS", int(output != "result_after_halt")),
+                ("HOST_WRITES", int(output == "host_collides")),
+            ),
         ),
         output,
         FOR_EVER,
@@ -462,6 +468,13 @@ def controls() -> list[Control]:
             "engine.v",
             "one_word & {SUMS{busy || host_write}}",
             "one_word & {SUMS{busy || host_write || write_enable}}",
+        ),
+        Control(
+            "the host has the clock of a Store",
+            control("host_collides"),
+            "engine.v",
+            "host_turn = busy && !access_write &&",
+            "host_turn = busy &&",
         ),
         *axi_controls(),
     ]

@@ -56,6 +56,8 @@ class Prover:
         self._following = machine.following()
         self._clauses = self._bits(facts.clauses)
         self._assumed = self._bits(facts.assumed)
+        # Bits of which a clause alone says what they hold.
+        self._settled = {clause[0][0] for clause in self._clauses if len(clause) == 1}
         self._guards: dict[Bit, Cases] = {}
         for name, guards in facts.idle.items():
             self._guards |= dict.fromkeys(machine.register(name), self._cases(guards))
@@ -199,6 +201,8 @@ class Prover:
                 continue
             gold, gate = Builder(self.machine), Builder(self.machine, mutant)
             for bit in self.machine.forgotten:  # they are not compared, so a mutation may find anything there
+                if bit in self._settled and self._following[bit] not in touched:
+                    continue  # but what a clause says of every state
                 other = gate.new()
                 gate.ports[plain(f"other {self.machine.inputs[bit]}")] = port_of("input", other)
                 gate.instead[bit] = other

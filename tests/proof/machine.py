@@ -104,6 +104,10 @@ class Machine:
             elif not kind.startswith(("$meminit", "$scopeinfo")):
                 raise ValueError(f"a cell of kind {kind} is not understood")
         self._connect()
+        by_name = {name: bit for bit, name in self.inputs.items()}
+        self._following = {
+            by_name[name.removeprefix("next ")]: bit for name, bit in self.outputs if name.startswith("next ")
+        }
         # Registers that are read, and not by a mutation alone.
         self.alive: frozenset[str] = (
             self._alive() if module is original else Machine(original, original).alive
@@ -191,9 +195,8 @@ class Machine:
         return sorted((bit for bit in named if bit in self.inputs), key=str)  # others are constants
 
     def following(self) -> dict[Bit, Bit]:
-        """What each register will hold."""
-        by_name = {name: bit for bit, name in self.inputs.items()}
-        return {by_name[n.removeprefix("next ")]: bit for n, bit in self.outputs if n.startswith("next ")}
+        """What each register will hold, also one that is not compared."""
+        return self._following
 
 
 class Builder:

@@ -293,7 +293,7 @@ def randomly_quantized(net: Any, seed: int, accumulators: bool = False) -> Any:
             frac = int(rng.integers(2, 5)) if leaf.path in addresses else int(rng.integers(3, 9))
             values[leaf.path] = quantizer(leaf.path, frac, 5 if leaf.path.endswith("total") else 3)
         elif leaf.kind == ACCUMULATOR and accumulators:
-            values[leaf.path] = Accumulator(Q(2, 16), list(Overflow)[rng.integers(2)])
+            values[leaf.path] = Accumulator(Q(2, 16), list(Overflow)[rng.integers(4)])
     for leaf in leaves:
         if leaf.kind == TABLE:
             values[leaf.path] = Table(

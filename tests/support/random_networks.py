@@ -222,7 +222,7 @@ def _products(rng: Chance, i: Initialiser) -> tuple[Any, tuple[int, ...], int]:
 
 def _accumulator(kind: str, rng: Chance) -> Accumulator | None:
     """None: exact sums. Quantised products stand at the accumulator's binary point."""
-    mode = rng.choice([Overflow.WRAP, Overflow.SATURATE])
+    mode = rng.choice(list(Overflow))
     if kind != "products":
         return None if rng.integers(0, 3) else Accumulator(Q(rng.integers(2, 8), 18), mode)
     product = Quantizer(Q(rng.integers(0, 4), 7), rng.choice(list(Rounding)), rng.choice(list(Overflow)))

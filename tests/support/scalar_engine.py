@@ -174,7 +174,7 @@ class ScalarEngine:
             product = fitted(scaled, format, OVERFLOWS[c.product_overflow])
         total += product
         if c.model_width and c.model_saturate:
-            clipped = fitted(total, QFormat(c.model_width, 0), Overflow.SATURATE)
+            clipped = fitted(total, QFormat(c.model_width, 0), OVERFLOWS[c.model_saturate])
             self.accumulator_overflow |= clipped != total
             return clipped
         return total

@@ -11,6 +11,7 @@ import numpy as np
 from fixedpoint_nn.hardware.compiler.aligned_table import AlignedTable
 from fixedpoint_nn.hardware.compiler.errors import LoweringError, in_layer
 from fixedpoint_nn.hardware.compiler.gumbel_table import NoiseTable
+from fixedpoint_nn.hardware.compiler.halves import Room
 from fixedpoint_nn.hardware.compiler.ir import (
     Advance,
     Declare,
@@ -42,15 +43,17 @@ class Allocation:
     depth: int
 
 
-def allocate(program: EngineProgram, items: Sequence[Flat]) -> Allocation:
-    """Allocate memory for all buffers, weights, parameters and tables of a program flattened to `items`."""
+def allocate(program: EngineProgram, items: Sequence[Flat], room: Room | None = None) -> Allocation:
+    """Allocate memory for all buffers, weights, parameters and tables of a program flattened to `items`.
+
+    With `room` for a second input the first one keeps its place, too.
+    """
     lanes = program.lanes
     kernels = [item for item in items if isinstance(item, Kernel)]
     buffers = [item.value for item in items if isinstance(item, Declare) and isinstance(item.value, Buffer)]
-    buffers = [*program.constants, *buffers]
-    addresses, depth = _addresses(
-        items, buffers, program.input.buffer.root, program.output.buffer.root, lanes
-    )
+    buffers = [*program.constants, *buffers, *(() if room is None else (room.second, room.word))]
+    lasting = {program.output.buffer.root, *(() if room is None else (room.input,))}
+    addresses, depth = _addresses(items, buffers, program.input.buffer.root, lasting, lanes)
     weights, weight_rows = _stacked(
         [(k, k.weights) for k in kernels if k.weights is not None and not k.streamed],
         np.zeros((0 if _all_streamed(kernels) else 1, lanes), np.int64),
@@ -71,15 +74,15 @@ def _all_streamed(kernels: Sequence[Kernel]) -> bool:
 
 
 def _addresses(
-    items: Sequence[Flat], buffers: Sequence[Buffer], input: Buffer, output: Buffer, lanes: int
+    items: Sequence[Flat], buffers: Sequence[Buffer], input: Buffer, lasting: set[Buffer], lanes: int
 ) -> tuple[dict[Buffer, int], int]:
     """(address of each root buffer, number of words); buffers with disjoint lifetimes share words.
 
-    Constants come first.
+    Those that are `lasting` share none. Constants come first.
     """
     life = lifetimes(items, _touched, {input: (-1, -1)})
     whole = -1, len(items)
-    lasting = {b for b in buffers if b.keep or b.constants is not None or b is output}
+    lasting = lasting | {b for b in buffers if b.keep or b.constants is not None}
     addresses: dict[Buffer, int] = {}
     end = 0
     placed: list[tuple[Buffer, tuple[int, int]]] = []

@@ -42,9 +42,11 @@ SIZES: dict[type, int] = {
 }
 
 
-def instructions(items: Sequence[Flat], at: Placement) -> tuple[tuple[Instruction, ...], tuple[int, ...]]:
-    """(program, program address of each item); a label has the address of the next item."""
-    places, end = [], 0
+def instructions(
+    items: Sequence[Flat], at: Placement, begin: int = 0
+) -> tuple[tuple[Instruction, ...], tuple[int, ...]]:
+    """(program, program address of each item), from address `begin` on; a label has the address of the next item."""
+    places, end = [], begin
     for item in items:
         places.append(end)
         end += _size(item)

@@ -37,6 +37,11 @@ def fitted(needed: EngineConfig, engine: EngineConfig, kernels: Sequence[Kernel]
                 f"and there are {there}; "
                 f"an engine with {name}={need} would fit{_smaller(name)}."
             )
+    if needed.host_writes > engine.host_writes:
+        raise LoweringError(
+            "The next input is to be written while the engine computes, and this engine's host waits; "
+            "give it host_writes=1."
+        )
     model = {
         f.name: getattr(needed, f.name) for f in fields(needed) if f.name.startswith(("model", "product"))
     }

@@ -114,7 +114,7 @@ def _model(kernels: Sequence[Kernel]) -> dict[str, int]:
             continue
         model = {
             "model_width": accumulator.format.bits,
-            "model_saturate": int(accumulator.overflow.name == "SATURATE"),
+            "model_saturate": OVERFLOWS.index(accumulator.overflow.name),
         }
         if accumulator.product is not None:
             product = accumulator.product

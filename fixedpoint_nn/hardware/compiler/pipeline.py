@@ -20,6 +20,7 @@ from fixedpoint_nn.hardware.compiler.engine_sizing import smallest_engine
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.flatten import flatten
 from fixedpoint_nn.hardware.compiler.group_choice import choose_groups
+from fixedpoint_nn.hardware.compiler.halves import Halves, both, room
 from fixedpoint_nn.hardware.compiler.host_port import host_port
 from fixedpoint_nn.hardware.compiler.ir import EngineProgram, Flat
 from fixedpoint_nn.hardware.compiler.kernel import Kernel
@@ -60,6 +61,7 @@ class CompiledNetwork:
     input: Port
     output: Port
     stages: Stages = field(repr=False, compare=False)
+    halves: Halves | None = None  # of a program whose next input is written while it runs
 
     @property
     def batch(self) -> int:
@@ -84,13 +86,15 @@ def lower(
     pack: int = 1,
     window: int = 0,
     batch: int = 1,
+    ahead: bool = False,
 ) -> CompiledNetwork:
     """Compile a quantised network for samples of this shape and format; raises LoweringError.
 
     It runs on `engine`, if that is large enough, or on the smallest engine with `lanes` lanes that drains `drain` and
     reads `words` words per clock, with `pack` lanes sharing a multiplier. Its requantisers have multipliers of at most
     `multiplier` bits if the network benefits; 0 forbids them. With a `window` of that many rows, weights outside of
-    loops are streamed. A run of the program computes `batch` samples.
+    loops are streamed. A run of the program computes `batch` samples. With `ahead` the host may write the input of the
+    next run while one is computed, and the engine has `host_writes`.
     """
     if not isinstance(batch, int) or batch < 1:
         raise LoweringError(f"A run computes 1 or more samples, not {batch!r}.")
@@ -98,7 +102,8 @@ def lower(
         raise LoweringError(ONE_OF_EACH)
     program = trace(net, shape, format, batch)
     if engine is None:
-        return packed(lower_program(program, lanes, drain, multiplier, words=words, window=window), pack)
+        network = lower_program(program, lanes, drain, multiplier, words=words, window=window, ahead=ahead)
+        return packed(network, pack)
     lowered = lower_program(
         program,
         engine.lanes,
@@ -107,6 +112,7 @@ def lower(
         engine.latency,
         engine.words,
         engine.weight_window,
+        ahead,
     )
     return replace(lowered, config=fitted(lowered.config, engine, lowered.kernels))
 
@@ -127,6 +133,7 @@ def lower_program(
     latency: int = 0,
     words: int = 1,
     window: int = 0,
+    ahead: bool = False,
 ) -> CompiledNetwork:
     """Compile a traced program of one input and one output, for an engine of at least this latency."""
     if not 0 <= multiplier <= MULTIPLIER_BITS or multiplier == 1:
@@ -135,13 +142,16 @@ def lower_program(
         )
     if len(program.inputs) != 1 or len(program.outputs) != 1:
         raise LoweringError(ONE_OF_EACH)
-    return finish(program, lowered(program, lanes, drain, multiplier, words), latency, window)
+    return finish(program, lowered(program, lanes, drain, multiplier, words), latency, window, ahead)
 
 
-def finish(program: Program, lower: EngineProgram, latency: int = 0, window: int = 0) -> CompiledNetwork:
+def finish(
+    program: Program, lower: EngineProgram, latency: int = 0, window: int = 0, ahead: bool = False
+) -> CompiledNetwork:
     """The passes after lowering, for a traced program and its lowered form.
 
-    `latency` is the engine's, if it is given; `window` the rows of its window for streamed weights.
+    `latency` is the engine's, if it is given; `window` the rows of its window for streamed weights; `ahead` asks for
+    a second place of the input.
     """
     if not is_drain(lower.drain, lower.lanes):
         raise LoweringError(
@@ -159,9 +169,11 @@ def finish(program: Program, lower: EngineProgram, latency: int = 0, window: int
     grouped = choose_groups(flat, selected.drain, latency)
     streamed = stream_weights(grouped, window) if window else grouped
     items = place_barriers(streamed, selected.drain, latency, selected.words)
-    allocation = allocate(selected, items)
+    halves = room(selected) if ahead else None
+    allocation = allocate(selected, items, halves)
+    at = allocation.placement
     try:
-        code, places = instructions(items, allocation.placement)
+        code, places = instructions(items, at) if halves is None else both(items, at, halves)
         words = encode(code)
     except AssemblyError as error:
         raise LoweringError(f"The program does not fit the engine's instructions: {error}.") from None
@@ -175,23 +187,27 @@ def finish(program: Program, lower: EngineProgram, latency: int = 0, window: int
         allocation.activations,
         streamed_rows(kernels, selected.lanes),
     )
+    config = smallest_engine(
+        selected.lanes,
+        selected.drain,
+        images,
+        kernels,
+        selected.input.format,
+        allocation.depth,
+        selected.words,
+        window,
+    )
     return CompiledNetwork(
-        smallest_engine(
-            selected.lanes,
-            selected.drain,
-            images,
-            kernels,
-            selected.input.format,
-            allocation.depth,
-            selected.words,
-            window,
-        ),
+        replace(config, host_writes=int(ahead)),
         images,
         program,
         code,
         items,
         places,
-        host_port(selected.input, allocation.placement),
-        host_port(selected.output, allocation.placement),
+        host_port(selected.input, at),
+        host_port(selected.output, at),
         Stages(program, lower, legal, selected, flat, grouped, streamed, items, allocation, code, places),
+        None
+        if halves is None
+        else Halves(host_port(selected.input, halves.placed(at)), at.addresses[halves.word]),
     )

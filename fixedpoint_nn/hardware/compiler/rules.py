@@ -30,7 +30,7 @@ from fixedpoint_nn.hardware.compiler.scope import Rule, Scope, Value
 from fixedpoint_nn.hardware.compiler.strided_view import Atom, View, dense_axes
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.traced.program import TracedNode
-from fixedpoint_nn.numerics.overflow import Overflow
+from fixedpoint_nn.numerics.overflow import Overflow, limits
 from fixedpoint_nn.numerics.qformat import UQ, QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding
@@ -135,12 +135,16 @@ def _from_constant(scope: Scope, node: TracedNode, products: Expression, start: 
         )
     ints, point = np.broadcast_to(start.ints.reshape(-1), dot.channels), accumulator.format.frac_bits
     frac = point if accumulator.product is None else max(dot.frac, point)
-    if accumulator.product is not None:
-        format = accumulator.product.format
-        if min(ints) < format.int_min or max(ints) > format.int_max:
+    # As a product it goes through both conversions.
+    for name, kind in (("products", accumulator.product), ("sums", accumulator)):
+        if kind is None:
+            continue
+        low, high = limits(kind.format, kind.overflow)
+        if min(ints) < low or max(ints) > high:
+            held = f"{kind.format}{' without its lowest value' * (low > kind.format.int_min)}"
             raise LoweringError(
                 f"has an accumulator that starts at {start.to_float().min():g} to {start.to_float().max():g}, outside "
-                f"of its products' format, {format}; give the products a wider one"
+                f"of its {name}' format, {held}; give the {name} a wider one"
             )
     one = scope.builder.constant(FixedArray.from_ints([1], UQ(1, 0)))
     first = broadcast_to(one, (*node.shape[:-1], 1), scope.builder, ())

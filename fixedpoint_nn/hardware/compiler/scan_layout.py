@@ -79,7 +79,7 @@ def _sums(body: Program) -> list[tuple[list[int], bool]]:
                 break
             node = body.nodes[node.inputs[2]]
         accumulator: Accumulator | None = node.attributes["accumulator"]
-        found.append((chain, accumulator is not None and accumulator.overflow is Overflow.SATURATE))
+        found.append((chain, accumulator is not None and accumulator.overflow is not Overflow.WRAP))
     return found
 
 

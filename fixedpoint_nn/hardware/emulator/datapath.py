@@ -31,7 +31,7 @@ def totals(config: EngineConfig, run: Run, operand: Ints, multiplier: Ints) -> t
         best = np.take_along_axis(operand, largest, 2) * np.take_along_axis(multiplier, largest, 2)
         sums = best[:, :, 0]
     elif run.modelled and config.model_width and config.model_saturate:
-        return _saturated(config, _quantised(config, operand * multiplier))
+        return _fitted(config, _quantised(config, operand * multiplier))
     elif run.modelled and config.product_bits:
         sums = _quantised(config, operand * multiplier).sum(axis=2)
     elif not run.paired and operand.shape[3] == 1 and operand.shape[1] == 1:
@@ -71,14 +71,14 @@ def _quantised(config: EngineConfig, products: Ints) -> Ints:
     return quantizer.from_ints(products, config.product_shift)
 
 
-def _saturated(config: EngineConfig, products: Ints) -> tuple[Ints, Flags]:
-    """Sums of products in order, saturated at every step."""
-    high = (1 << config.model_width - 1) - 1
+def _fitted(config: EngineConfig, products: Ints) -> tuple[Ints, Flags]:
+    """Sums of products in order, brought into their range at every step."""
+    format, overflow = QFormat(config.model_width, 0), overflow_of(config.model_saturate)
     total = np.zeros(products.shape[:2] + products.shape[3:], np.int64)
     lost = np.zeros(total.shape, bool)
     for k in range(products.shape[2]):
         exact = total + products[:, :, k]
-        total = np.clip(exact, -high - 1, high)
+        total = fit(exact, format, overflow)
         lost |= total != exact
     return total, lost
 

@@ -17,6 +17,7 @@ DRAINS = (1, 2, 4, 8, 16)
 WORDS = (1, 2, 4, 8, 16, 32)
 PACKS = (1, 2)  # lanes that share a multiplier
 PACKED_BITS = (9, 8)  # of activations and weights, at most: two products in one DSP block
+UNLESS_ZERO = ("WEIGHT_WINDOW", "HOST_WRITES")  # parameters that are named only where they are used
 JOIN_LATENCY = 1  # more cycles of an engine whose groups of lanes can be joined
 
 
@@ -82,6 +83,7 @@ class EngineConfig:
     words: int = 1
     pack: int = 1
     weight_window: int = 0
+    host_writes: int = 0
 
     def __post_init__(self) -> None:
         product = self.activation_width + max(self.activation_width, self.weight_width)
@@ -120,7 +122,7 @@ class EngineConfig:
                 self.model_width == 0 or 2 <= self.model_width <= self.accumulator_width,
                 f"use 0 (none) or 2 to the accumulator's {self.accumulator_width}",
             ),
-            ("model_saturate", self.model_saturate in (0, 1), "use 0 (wrap) or 1 (saturate)"),
+            ("model_saturate", 0 <= self.model_saturate < len(OVERFLOWS), "use 0 to 3"),
             ("product_signed", self.product_signed in (0, 1), "use 0 or 1"),
             (
                 "product_bits",
@@ -145,6 +147,7 @@ class EngineConfig:
                 self.weight_window == 0 or 2 <= self.weight_window <= self.weight_depth,
                 f"use 0 (none) or 2 to the weight memory's {self.weight_depth} rows",
             ),
+            ("host_writes", self.host_writes in (0, 1), "use 0 or 1"),
             ("parameter_depth", self.parameter_depth >= 2, "use at least 2"),
             ("table_depth", self.table_depth >= 2, "use at least 2"),
             ("program_depth", self.program_depth >= 2, "use at least 2"),
@@ -186,8 +189,6 @@ class EngineConfig:
         return latency(self.multiplier_width > 0, self.words)
 
     def verilog(self) -> dict[str, int]:
-        """Names and values of the Verilog parameters of engine.v; WEIGHT_WINDOW only if there is one."""
+        """Names and values of the Verilog parameters of engine.v; some only if they are not 0."""
         values = {f.name.upper(): int(getattr(self, f.name)) for f in fields(self)}
-        if not self.weight_window:
-            del values["WEIGHT_WINDOW"]
-        return values
+        return {name: value for name, value in values.items() if value or name not in UNLESS_ZERO}

@@ -31,6 +31,7 @@ OPTIONAL = {
     "pack": 1,
     "multiplier_width": 0,
     "weight_window": 0,
+    "host_writes": 0,
 }  # the values of omitted parameters
 ORDER = {
     "program": "instruction after instruction, from word 0",

@@ -24,7 +24,8 @@ class RtlModel:
 
     The engine is chosen as by `emit`. With a `weight_window` of that many rows, weights are streamed from
     `weight_memory`: at its fixed rate, or, if it is an integer, after random pauses with that seed. A run computes
-    `batch` samples; the last run is filled up with the first ones.
+    `batch` samples; the last run is filled up with the first ones. With `ahead` the input of a run is
+    written while the run before it computes.
 
     >>> np.array_equal(RtlModel(fixed)(x).ints, fixed(x).ints)  # doctest: +SKIP
     True
@@ -43,6 +44,7 @@ class RtlModel:
         weight_window: int = 0,
         weight_memory: WeightMemory | int | None = None,
         batch: int = 1,
+        ahead: bool = False,
     ) -> None:
         if not isinstance(fixed, Quantized):
             raise TypeError(
@@ -57,6 +59,7 @@ class RtlModel:
         self.weight_window = weight_window
         self.weight_memory = weight_memory
         self.batch = batch
+        self.ahead = ahead
         self.simulator = simulator
         self.progress = progress
         self.outcome = SimulationOutcome()
@@ -78,6 +81,7 @@ class RtlModel:
             pack=self.pack,
             window=self.weight_window,
             batch=self.batch,
+            ahead=self.ahead,
         )
         return lowered, port
 
@@ -100,7 +104,7 @@ class RtlModel:
         with scratch.folder() as folder:
             images = write_images(folder, lowered.config, lowered.images)
             job = Job(lowered.config, images, lowered.input, lowered.output, self.simulator)
-            job = replace(job, memory=self.weight_memory)
+            job = replace(job, memory=self.weight_memory, halves=lowered.halves)
             label = self.simulator if self.progress else ""
             self.outcome = simulate(job, whole.ints.reshape(len(whole) // self.batch, -1), label)
         ints = self.outcome.ints(lowered.config.activation_width)

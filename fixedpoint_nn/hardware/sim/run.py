@@ -18,6 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from fixedpoint_nn.files import scratch
+from fixedpoint_nn.hardware.compiler.halves import Halves
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
@@ -55,6 +56,7 @@ class Job:
         None  # of streamed weights: at a fixed rate, or the seed of random pauses
     )
     rtl: Path | None = None  # a changed copy of the Verilog
+    halves: Halves | None = None  # the input of the next vector is written while one is computed
 
 
 @dataclass(frozen=True)
@@ -200,6 +202,7 @@ def run_once(
         f"+limit={job.limit}",
         *([f"+trace={writes.name}"] if trace else []),
         *_memory(job.memory),
+        *_ahead(job.halves),
         *([f"+arrivals={arrivals.name}"] if isinstance(job.memory, int) else []),
         *extra,
     ]
@@ -231,6 +234,11 @@ def _memory(memory: WeightMemory | int | None) -> list[str]:
     if isinstance(memory, int):
         return [f"+stream_random={memory}"]
     return [f"+stream_clocks={memory.clocks}", f"+stream_latency={memory.latency}"]
+
+
+def _ahead(halves: Halves | None) -> list[str]:
+    """The plusargs for a host that writes ahead."""
+    return [] if halves is None else [f"+second_input={halves.second.address}", f"+half={halves.word}"]
 
 
 def _link(source: Path, link: Path) -> None:

@@ -207,6 +207,8 @@ def test_a_modelled_accumulator_is_the_whole_engines() -> None:
     one = layer("fc2", accumulator=MODEL, bound=(-(1 << 19), (1 << 19) - 1))
     found = sized(layer(), one, replace(one, name="fc3"))
     assert found == replace(plain, accumulator_width=20, model_width=20, model_saturate=1)
+    for code, overflow in enumerate(Overflow):
+        assert sized(replace(one, accumulator=replace(MODEL, overflow=overflow))).model_saturate == code
     other = layer("fc2", accumulator=QUANTISED, product_shift=3, bound=(-(1 << 19), (1 << 19) - 1))
     assert sized(other) == replace(
         plain, accumulator_width=20, model_width=20, model_saturate=0, product_bits=10, product_shift=3,

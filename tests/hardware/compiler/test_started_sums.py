@@ -95,6 +95,15 @@ def test_a_start_that_is_outside_of_the_products_format_is_refused(start: int) -
     )
 
 
+def test_sums_that_saturate_symmetrically_do_not_start_at_the_lowest_value() -> None:
+    accumulator = Accumulator(Q(8, 6), Overflow.SATURATE_SYMMETRIC)
+    starts = FixedArray.from_ints([0, accumulator.format.int_min], accumulator.format)
+    assert refusal(lambda x: x.dot(random(6, 2), accumulator, starts).cast(OUT), (6,)) == (
+        "Layer 'dot' does not fit the engine: it has an accumulator that starts at -128 to 0, outside of its sums' "
+        "format, Q(8, 6) without its lowest value; give the sums a wider one."
+    )
+
+
 @pytest.mark.parametrize(("more", "runs"), [(-1, 1), (0, 1), (1, 2)])
 def test_a_sum_is_stored_before_its_cast_only_for_a_finer_result(more: int, runs: int) -> None:
     """The engine shifts to the right alone."""

@@ -51,6 +51,7 @@ GROUPED = ((2, 1, 2), (4, 1, 2), (8, 8, 4), (16, 2, 16), (64, 8, 8), (256, 16, 3
 
 BENCHES = [
     *((f"{name}_tb", {}) for name in ("memory", "lane", "sequencer", "axi_lite_port")),
+    *(("lane_tb", {"MODE": mode}) for mode in (2, 3)),
     *(("sequencer_tb", {"SHORT": which}) for which in (1, 2)),
     *((name, {"DRAIN": drain}) for name in ("status_tb", "write_back_tb") for drain in (1, 2, 4, 16)),
     *(("drain_tb", {"LANES": lanes}) for lanes in (1, 2, 4, 8, 16, 32, 64, 256)),

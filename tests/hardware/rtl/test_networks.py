@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from fixedpoint_nn import RtlModel, calibrate, quantize, zoo
+from fixedpoint_nn import Overflow, RtlModel, calibrate, quantize, zoo
 from fixedpoint_nn.hardware.isa.schedule import schedule
 from tests.support.random_networks import Random, networks, random_network
 
@@ -39,6 +39,15 @@ def test_lanes_in_groups_compute_what_the_model_computes(kind: str) -> None:
     lowered = rtl.lowered(case.batch.shape[1:])
     plan = schedule(lowered.instructions, 16, 4, lowered.config.latency)
     assert set(rtl.outcome.cycles) == {plan.cycles}
+
+
+@pytest.mark.parametrize("overflow", [Overflow.SATURATE_SYMMETRIC, Overflow.ZERO])
+def test_sums_that_overflow_at_a_step_are_those_of_the_model(overflow: Overflow) -> None:
+    x, net = zoo.samples("moons", 20), zoo.load("moons")
+    fixed = quantize(net, calibrate(net, x, word=8, accumulator=12, accumulator_overflow=overflow))
+    rtl = RtlModel(fixed, lanes=2)
+    assert np.array_equal(rtl(x).ints, fixed(x).ints)
+    assert any(rtl.outcome.accumulator_overflow)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ LINT = [
     {"MODEL_WIDTH": 20},
     {"MODEL_WIDTH": 20, "PACK": 2, "ACTIVATION_WIDTH": 9, "WEIGHT_WIDTH": 8, "MODEL_SATURATE": 1, "PRODUCT_BITS": 12},
     {"MODEL_WIDTH": 20, "MODEL_SATURATE": 1},
+    {"MODEL_WIDTH": 20, "MODEL_SATURATE": 2},
     {"MODEL_WIDTH": 20, "MODEL_SATURATE": 1, "PRODUCT_BITS": 12, "PRODUCT_SHIFT": 4, "PRODUCT_OVERFLOW": 1},
     {"ACTIVATION_WIDTH": 12, "WEIGHT_WIDTH": 8},
     {"ACTIVATION_WIDTH": 8, "WEIGHT_WIDTH": 12, "BIAS_WIDTH": 63},
@@ -31,6 +32,8 @@ LINT = [
     {"MULTIPLIER_WIDTH": 32, "DRAIN": 4},
     {"WEIGHT_WINDOW": 4096},
     {"WEIGHT_WINDOW": 300, "LANES": 16, "DRAIN": 4, "WORDS": 4},
+    {"HOST_WRITES": 1},
+    {"HOST_WRITES": 1, "LANES": 16, "DRAIN": 4},
 ]  # fmt: skip
 
 
@@ -119,8 +122,9 @@ ILLEGAL = [
     ({"PROGRAM_DEPTH": 0}, "DEPTH = 0; a memory needs at least 2 words"),
     ({"ACTIVATION_DEPTH": 8}, "ROWS = 1; the activation memory needs at least 2 rows"),
     ({"MODEL_WIDTH": -4}, "MODEL_WIDTH = -4; use 0 (none) or 2 to ACCUMULATOR_WIDTH = 48"),
-    ({"MODEL_SATURATE": 2}, "MODEL_SATURATE = 2, PRODUCT_SIGNED = 1; use 0 or 1"),
-    ({"PRODUCT_SIGNED": 5}, "MODEL_SATURATE = 0, PRODUCT_SIGNED = 5; use 0 or 1"),
+    ({"HOST_WRITES": 2}, "HOST_WRITES = 2; use 0 or 1"),
+    ({"MODEL_SATURATE": 4}, "MODEL_SATURATE = 4, PRODUCT_SIGNED = 1; use 0 to 3, and 0 or 1"),
+    ({"PRODUCT_SIGNED": 5}, "MODEL_SATURATE = 0, PRODUCT_SIGNED = 5; use 0 to 3, and 0 or 1"),
     ({"PRODUCT_BITS": -3}, "PRODUCT_BITS = -3; use 0 (exact products) or 1 to 47"),
     (
         {"ACTIVATION_WIDTH": 32, "WEIGHT_WIDTH": 32},
@@ -132,7 +136,7 @@ ILLEGAL = [
 @pytest.mark.parametrize(
     ("top", "parameters", "sentence"),
     [("engine", *case) for case in ILLEGAL]
-    + [("axi_engine", *case) for case in ILLEGAL if "COUNTER_WIDTH" not in case[0]],
+    + [("axi_engine", *case) for case in ILLEGAL if not {"COUNTER_WIDTH", "HOST_WRITES"} & case[0].keys()],
 )
 def test_an_illegal_parameter_stops_the_simulation_at_time_zero_with_a_sentence(
     top: str, parameters: dict[str, int], sentence: str
@@ -183,7 +187,8 @@ def test_an_illegal_parameter_stops_the_simulation_at_time_zero_with_a_sentence(
         ({"bias_width": 64}, "bias_width = 64 is no engine; use 2 to 63"),
         ({"multiplier_width": 1}, "multiplier_width = 1 is no engine; use 0 (none) or 2 to 32"),
         ({"model_width": 49}, "model_width = 49 is no engine; use 0 (none) or 2 to the accumulator's 48"),
-        ({"model_saturate": 2}, "model_saturate = 2 is no engine; use 0 (wrap) or 1 (saturate)"),
+        ({"host_writes": 2}, "host_writes = 2 is no engine; use 0 or 1"),
+        ({"model_saturate": 4}, "model_saturate = 4 is no engine; use 0 to 3"),
         ({"product_bits": 48}, "product_bits = 48 is no engine; use 0 (exact) to 47"),
         ({"product_shift": -1}, "product_shift = -1 is no engine; use 0 to 47"),
         ({"product_signed": 5}, "product_signed = 5 is no engine; use 0 or 1"),
