@@ -145,6 +145,7 @@ def _branching(
 
 
 def branch_of(onnx: Any, graph: Any, prefix: str, opset: int, folder: Path | None) -> Branch:
+    """A graph within the file; the names of what it computes begin with `prefix`."""
     operations = [_operation(onnx, node, number, opset, folder) for number, node in enumerate(graph.node)]
     constants = {text(tensor.name): array_of(onnx, tensor, folder) for tensor in graph.initializer}
     made = {name for operation in operations for name in operation.outputs if name}.union(constants)

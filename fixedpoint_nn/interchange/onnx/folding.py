@@ -79,6 +79,7 @@ def evaluated(operation: OnnxOperation, operands: Sequence[Array | None], opset:
 
 
 def proto_attribute(onnx: Any, value: Any) -> Any:
+    """An attribute as `onnx` writes it."""
     return onnx.numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
 
 
