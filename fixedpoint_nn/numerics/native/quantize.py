@@ -11,7 +11,8 @@ from fixedpoint_nn.numerics import conversion
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.bounded_ints import FLOAT64_EXACT
 from fixedpoint_nn.numerics.conversion import convert
-from fixedpoint_nn.numerics.native.library import MORE_TESTS, Kernels, chosen, code_of
+from fixedpoint_nn.numerics.mode_codes import code_of
+from fixedpoint_nn.numerics.native.library import MORE_TESTS, Kernels, chosen
 from fixedpoint_nn.numerics.overflow import Overflow, limits
 from fixedpoint_nn.numerics.qformat import Q, QFormat
 from fixedpoint_nn.numerics.rounding import Rounding
