@@ -9,7 +9,7 @@
 `define OP_HALT 3'd0
 `define OP_RUN 3'd1
 `define OP_SET 3'd2
-`define OP_ADD 3'd3
+`define OP_INCREMENT 3'd3
 `define OP_LOOP 3'd4
 `define OP_JUMP_EQUAL 3'd5
 `define OP_LOAD 3'd6

@@ -105,7 +105,7 @@ module sequencer #(
 
     wire restart = reset || start;
     wire write_register = loaded_now || doubled_now ||
-        execute && first && (opcode == `OP_SET || opcode == `OP_ADD || opcode == `OP_LOOP);
+        execute && first && (opcode == `OP_SET || opcode == `OP_INCREMENT || opcode == `OP_LOOP);
 
     always @(posedge clock) begin
         access_write <= 1'b0;

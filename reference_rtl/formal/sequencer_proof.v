@@ -116,12 +116,12 @@ module sequencer_proof #(
                 as_value <= now[0];
                 equals <= held == number_given;
                 if (named == 3'd0
-                    && (opcode == `OP_SET || opcode == `OP_ADD || opcode == `OP_LOOP || opcode == `OP_LOAD))
+                    && (opcode == `OP_SET || opcode == `OP_INCREMENT || opcode == `OP_LOOP || opcode == `OP_LOAD))
                     illegal <= 1'b1;
             end
             case (opcode)
                 `OP_SET: value[A*named +: A] <= number_given;
-                `OP_ADD: value[A*named +: A] <= held + number_given;
+                `OP_INCREMENT: value[A*named +: A] <= held + number_given;
                 `OP_LOOP: value[A*named +: A] <= held - 1'b1;
                 `OP_HALT: {running, finished} <= 2'b01;
                 `OP_LOAD, `OP_STORE: if (over) begin

@@ -119,7 +119,7 @@ module sequencer_tb;
         words[1] = {1'b0, `OP_SET, 1'b0, 3'd2, 24'd10};         // r2 = 10
         place = 2;
         run_words(3'd2, SHORT == 1);                            // 2: run, all addresses + r2
-        words[22] = {1'b0, `OP_ADD, 1'b0, 3'd2, 24'd20};        // r2 += 20
+        words[22] = {1'b0, `OP_INCREMENT, 1'b0, 3'd2, 24'd20};        // r2 += 20
         words[23] = {1'b0, `OP_LOOP, 1'b0, 3'd1, 24'd2};        // three times
         words[24] = {1'b0, `OP_JUMP_EQUAL, 1'b0, 3'd2, 24'd69}; // r2 is 70: not taken
         words[25] = 32'd60;
@@ -127,8 +127,8 @@ module sequencer_tb;
         words[27] = 32'd30;
         words[28] = {1'b0, `OP_STORE, 28'd0};                   // skipped
         words[29] = 32'd5;
-        words[30] = {1'b0, `OP_ADD, 1'b0, 3'd2, 24'hFFFFFF};    // r2 = 69
-        words[31] = {1'b0, `OP_ADD, 1'b0, 3'd2, 24'd1};         // r2 = 70
+        words[30] = {1'b0, `OP_INCREMENT, 1'b0, 3'd2, 24'hFFFFFF};    // r2 = 69
+        words[31] = {1'b0, `OP_INCREMENT, 1'b0, 3'd2, 24'd1};         // r2 = 70
         words[32] = {1'b0, `OP_STORE, 28'd1};                   // memory[77 + r2] = best
         words[33] = {5'd0, 3'd2, 24'd77};
         words[34] = {1'b0, `OP_SET, 1'b0, 3'd4, 24'd20};        // r4 = 20

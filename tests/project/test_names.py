@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A class name means one thing in the whole package; the exceptions are listed with their reasons."""
+"""A class name means one thing in the whole package."""
 
 from __future__ import annotations
 
@@ -9,20 +9,12 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[2] / "fixedpoint_nn"
-ALLOWED = {
-    "Add": "a public layer, and the engine's instruction that adds to a register",
-}
 
 
 def test_no_two_modules_define_public_classes_of_one_name() -> None:
     defined = _classes()
-    several = {name: where for name, where in defined.items() if len(where) > 1 and name not in ALLOWED}
+    several = {name: where for name, where in defined.items() if len(where) > 1}
     assert several == {}, "name each class by what it is in its room"
-
-
-def test_every_exception_is_still_one() -> None:
-    defined = _classes()
-    assert {name for name in ALLOWED if len(defined.get(name, [])) < 2} == set()
 
 
 @cache

@@ -252,7 +252,7 @@ CONTROL = {
     "settings_collide": "no settings change under results on their way",
     "store_from_nothing": "a Store's write follows a Store, and only that",
     "load_from_nothing": "a Load begins after a Load only",
-    "register_from_nothing": "registers change in Set, Add, Loop and Load only",
+    "register_from_nothing": "registers change in Set, Increment, Loop and Load only",
     "run_from_nothing": "a run is offered after the 20 words of a Run only",
     "host_collides": "what a busy engine writes is written, and else only what the host writes",
 }

@@ -18,8 +18,8 @@ from fixedpoint_nn.hardware.compiler.ir import (
 )
 from fixedpoint_nn.hardware.compiler.kernel import Kernel, Placement
 from fixedpoint_nn.hardware.isa.instructions import (
-    Add,
     Halt,
+    Increment,
     Instruction,
     JumpEqual,
     Load,
@@ -34,7 +34,7 @@ SIZES: dict[type, int] = {
     Declare: 0,
     Label: 0,
     SetRegister: Set.words,
-    Advance: Add.words,
+    Advance: Increment.words,
     Repeat: Loop.words,
     LoadRegister: Load.words,
     StoreArgmax: Store.words,
@@ -68,7 +68,7 @@ def _instruction(item: Flat, at: Placement, labels: Mapping[Label, int]) -> Inst
         case SetRegister(register, value):
             return Set(at.number(register), value)
         case Advance(register):
-            return Add(at.number(register), register.stride)
+            return Increment(at.number(register), register.stride)
         case Repeat(register, begin):
             return Loop(at.number(register), labels[begin])
         case LoadRegister(register, word, shift):

@@ -20,10 +20,10 @@ from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.instructions import (
     INSTRUCTIONS,
     OPCODE,
-    Add,
     Address,
     AssemblyError,
     Halt,
+    Increment,
     Instruction,
     JumpEqual,
     Load,
@@ -104,7 +104,7 @@ class Emulator:
                 case Set(register, value):
                     self.registers[register] = value & self._mask
                     timing.words()
-                case Add(register, value):
+                case Increment(register, value):
                     self.registers[register] = self._register(register, place) + value & self._mask
                     timing.words()
                 case Loop(register, target):

@@ -16,7 +16,7 @@ from fixedpoint_nn.hardware.isa.run import LOOPS, Run
 from fixedpoint_nn.numerics.mode_codes import OVERFLOWS, ROUNDINGS
 
 __all__ = [
-    "INSTRUCTIONS", "LOOPS", "OPCODE", "OVERFLOWS", "ROUNDINGS", "WORD_BITS", "Add", "Address", "AssemblyError",
+    "INSTRUCTIONS", "LOOPS", "OPCODE", "OVERFLOWS", "ROUNDINGS", "WORD_BITS", "Increment", "Address", "AssemblyError",
     "Field", "Halt", "Instruction", "JumpEqual", "Load", "Loop", "Run", "Set", "Store", "decode", "encode", "listing",
 ]  # fmt: skip
 
@@ -42,7 +42,7 @@ class Set(Instruction):
 
 
 @dataclass(frozen=True)
-class Add(Instruction):
+class Increment(Instruction):
     """register = register + value."""
 
     register: int
@@ -122,7 +122,7 @@ class Store(Instruction):
 
 
 INSTRUCTIONS: dict[int, type[Instruction]] = {
-    kind.opcode: kind for kind in (Halt, Run, Set, Add, Loop, JumpEqual, Load, Store)
+    kind.opcode: kind for kind in (Halt, Run, Set, Increment, Loop, JumpEqual, Load, Store)
 }
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from fixedpoint_nn.hardware.isa.config import LATENCY
 from fixedpoint_nn.hardware.isa.instructions import (
-    Add,
     Halt,
+    Increment,
     Instruction,
     JumpEqual,
     Load,
@@ -74,8 +74,8 @@ def schedule(
                 stalls = rows.stalls - result.stalls
                 result.stalls_by_run[place] = result.stalls_by_run.get(place, 0) + stalls
                 result.stalls = rows.stalls
-        elif isinstance(instruction, (Set, Add)):
-            old = registers[instruction.register] if isinstance(instruction, Add) else 0
+        elif isinstance(instruction, (Set, Increment)):
+            old = registers[instruction.register] if isinstance(instruction, Increment) else 0
             registers[instruction.register] = old + instruction.value
             timing.words()
         elif isinstance(instruction, Loop):

@@ -24,7 +24,7 @@ import numpy as np
 
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
-from fixedpoint_nn.hardware.isa.instructions import Add, Address, Instruction, Load, Loop, Set
+from fixedpoint_nn.hardware.isa.instructions import Address, Increment, Instruction, Load, Loop, Set
 from fixedpoint_nn.hardware.isa.port import Port
 from fixedpoint_nn.hardware.pack.resident import demand_resident
 from fixedpoint_nn.hardware.verify.readback_parameters import parameter_sections
@@ -70,7 +70,7 @@ def _weights(room: ReadbackImages) -> Iterator[ReadbackSection]:
                 out_bits=room.width,
             )
         )
-    code += [Add(1, 1), Add(2, per_row), Loop(3, begin)]
+    code += [Increment(1, 1), Increment(2, per_row), Loop(3, begin)]
     count = -(-rows // block)
     padded = np.zeros((count * block, lanes), np.int64)
     padded[:rows] = room.original.weights

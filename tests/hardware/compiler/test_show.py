@@ -34,7 +34,7 @@ from fixedpoint_nn.hardware.compiler.kernel import Placement, Target
 from fixedpoint_nn.hardware.compiler.pipeline import CompiledNetwork, lower
 from fixedpoint_nn.hardware.compiler.show import PASSES, Names, _allocated, _encoded
 from fixedpoint_nn.hardware.compiler.strided_view import ALL_PADDING, ZERO_REGISTER, Atom, Buffer, Register
-from fixedpoint_nn.hardware.isa.instructions import Add, Halt
+from fixedpoint_nn.hardware.isa.instructions import Halt, Increment
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.table import Table
 from tests.support.battery import IMAGE, quantized_case
@@ -268,7 +268,7 @@ def test_memory_is_shown_from_the_lowest_address_on() -> None:
 
 def test_instructions_are_shown_at_their_addresses_under_their_runs() -> None:
     made = kernel(row(X, 4), Target(Y, 0, 4))
-    add = Add(1, 5)
+    add = Increment(1, 5)
     code = [made.run(Placement({X: 0, Y: 8}, {}, {made: 0}, {}, {})), add, Halt()]
     items: list[Any] = [Declare(X), made, Advance(MOVING)]
     words = code[0].words

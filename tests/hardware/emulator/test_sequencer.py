@@ -16,9 +16,9 @@ from fixedpoint_nn.hardware.emulator.result import EmulationError, Result
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.instructions import (
-    Add,
     Address,
     Halt,
+    Increment,
     Instruction,
     JumpEqual,
     Load,
@@ -70,7 +70,7 @@ def test_set_and_add_compute_modulo_the_address_width(steps: list[tuple[int, int
     registers = {register: 3 * register for register in range(1, 8)}
     code: list[Instruction] = [Set(register, value) for register, value in registers.items()]
     for register, value in steps:
-        code.append(Add(register, value))
+        code.append(Increment(register, value))
         registers[register] += value
     emulator, result = done(*code)
     assert emulator.registers == {register: value % (MASK + 1) for register, value in registers.items()}
@@ -83,7 +83,7 @@ def test_set_keeps_the_bits_of_an_address() -> None:
 
 
 def test_every_run_of_the_program_begins_without_registers() -> None:
-    emulator = engine(JumpEqual(0, 0, 4), Add(1, 1), Halt(), Set(1, 5))
+    emulator = engine(JumpEqual(0, 0, 4), Increment(1, 1), Halt(), Set(1, 5))
     assert emulator.run().cycles == emulator.run().cycles
     assert emulator.registers == {1: 5}
 
@@ -93,14 +93,14 @@ def test_every_run_of_the_program_begins_without_registers() -> None:
 
 @pytest.mark.parametrize("rounds", [1, 2, 5])
 def test_a_loop_goes_round_as_often_as_its_register_says(rounds: int) -> None:
-    emulator, result = done(Set(1, rounds), Set(2, 0), Add(2, 10), Loop(1, 2))
+    emulator, result = done(Set(1, rounds), Set(2, 0), Increment(2, 10), Loop(1, 2))
     assert emulator.registers == {1: 0, 2: 10 * rounds}
     # Two words, then two for each round; a jump that is taken takes three clocks instead of one.
     assert result.cycles == 3 + 2 + 2 * rounds + 2 * (rounds - 1)
 
 
 def test_a_loop_of_zero_goes_round_as_often_as_there_are_addresses() -> None:
-    emulator, _ = done(Set(1, 0), Set(2, 0), Add(2, 1), Loop(1, 2))
+    emulator, _ = done(Set(1, 0), Set(2, 0), Increment(2, 1), Loop(1, 2))
     assert emulator.registers == {1: 0, 2: 0}  # 2 ** address_width rounds
 
 
@@ -221,7 +221,7 @@ def test_the_next_run_is_read_meanwhile_and_its_first_tile_ends_when_the_last_wo
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [
-        ([Add(1, 1)], "word 0 reads register 1, which nothing has set"),
+        ([Increment(1, 1)], "word 0 reads register 1, which nothing has set"),
         ([Set(1, 3), Loop(2, 0)], "word 1 reads register 2, which nothing has set"),
         ([JumpEqual(0, 0, 77)], "the program runs to word 77, where no instruction begins"),
         ([JumpEqual(0, 0, 1)], "the program runs to word 1, where no instruction begins"),

@@ -13,9 +13,9 @@ from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.instructions import (
     OVERFLOWS,
     ROUNDINGS,
-    Add,
     Address,
     Halt,
+    Increment,
     Instruction,
     JumpEqual,
     Load,
@@ -259,7 +259,7 @@ def lstm_program(
             counts=(2, 1, 1, hidden // LANES, 1, 1), strides=(3 * hidden, 0, 0, LANES, 0, 0),
             paired=True, **elementwise,
         ),
-        Add(1, inputs),
+        Increment(1, inputs),
         Loop(2, loop),
         Halt(),
     )  # fmt: skip
@@ -329,7 +329,7 @@ def test_tokens_are_generated_until_the_end_token_or_the_limit(temperature: int)
         Load(4, Address(token)),
     )  # fmt: skip
     end = a.here + 2 + 1 + 1
-    a.add(JumpEqual(4, 0, end), Add(1, 1), Loop(2, loop))
+    a.add(JumpEqual(4, 0, end), Increment(1, 1), Loop(2, loop))
     assert a.here == end
     a.add(Halt())
     activations = np.zeros(16 + symbols * 4, np.int64)

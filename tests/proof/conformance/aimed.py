@@ -11,7 +11,7 @@ from itertools import product
 import numpy as np
 
 from fixedpoint_nn.hardware.emulator.result import Result
-from fixedpoint_nn.hardware.isa.instructions import Add, Address, Loop, Run, Set, Store
+from fixedpoint_nn.hardware.isa.instructions import Address, Increment, Loop, Run, Set, Store
 from tests.proof.conformance.counted import COUNTED, clipped
 from tests.proof.conformance.memories import (
     CLOSE,
@@ -162,8 +162,8 @@ def _again_and_again(section: Section, run: Run, moves: str, step: int) -> None:
         Set(place, 0),
         Set(output, 0),
         run,
-        Add(place, step),
-        Add(output, port.stride),
+        Increment(place, step),
+        Increment(output, port.stride),
         Loop(counter, start),
     )
 
@@ -258,7 +258,7 @@ def _pairs_searched(section: Section) -> None:
             Store(Address(port.address + 2 * block * port.stride, output)),
             Store(Address(port.address + (2 * block + 1) * port.stride, output), True),
         )
-    section.add(Add(place, 11), Add(output, 1), Loop(counter, body))
+    section.add(Increment(place, 11), Increment(output, 1), Loop(counter, body))
 
 
 def _noise(section: Section) -> None:

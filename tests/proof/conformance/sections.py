@@ -20,10 +20,10 @@ from fixedpoint_nn.hardware.emulator.twin import Twin
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.instructions import (
-    Add,
     Address,
     AssemblyError,
     Halt,
+    Increment,
     Instruction,
     JumpEqual,
     Load,
@@ -232,7 +232,7 @@ class Section:
         register = draw.between(1, 7)
         kind = draw.between(0, 3)
         if kind == 0 and register in self.known:
-            self.holds(Add(register, draw.between(-(1 << 23), (1 << 23) - 1)))
+            self.holds(Increment(register, draw.between(-(1 << 23), (1 << 23) - 1)))
         elif kind == 1:
             shift = draw.between(0, self.config.address_width - 1) if draw.one_in(2) else draw.between(0, 31)
             self.holds(Load(register, self.anywhere(), shift))
@@ -276,8 +276,8 @@ class Section:
             Set(source, draw.between(0, self.mask)),
             Set(output, start),
             run,
-            Add(output, step),
-            Add(source, draw.between(-300, 300)),
+            Increment(output, step),
+            Increment(source, draw.between(-300, 300)),
             Loop(counter, body),
         )
 
