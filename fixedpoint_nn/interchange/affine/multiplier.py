@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import frexp
 from typing import Any
@@ -82,29 +83,31 @@ def proven_multiplier(
         raise Unsuited(f"has the multiplier {reals.min()}, which is no positive number")
     reached = np.arange(codes[0] + 1, codes[1] + 1, dtype=np.int64)[np.newaxis]
     wanted = _first_sums(reals[:, np.newaxis], reached, sums)
-    channels = deque(range(len(reals)))  # the one that refuted the last multipliers first
+    channels = deque(range(len(reals)))  # the one for which the last width was too small first
 
-    def same(proven: Proven) -> bool:
+    def proven(pairs: Sequence[tuple[int, int]], low: int = 0) -> Proven | None:
+        """The multipliers with these shifts, or their neighbours, that are the same in every channel."""
+        found = dict.fromkeys(range(len(pairs)), 0)
         for channel in channels:
-            if not _same(proven, channel, reached[0], wanted[channel], sums):
+            m, shift = pairs[channel]
+            for near in (m, m + 1, m - 1):
+                if _same(near, shift, low, reached[0], wanted[channel], sums):
+                    found[channel] = near
+                    break
+            else:
                 channels.remove(channel)
                 channels.appendleft(channel)
-                return False
-        return True
+                return None
+        return Proven(tuple(found.values()), tuple(shift for _, shift in pairs), low)
 
     step = 1 if reached.size < 1024 else 5
     for bits in (*range(fewest_bits, MOST_MULTIPLIER_BITS, step), MOST_MULTIPLIER_BITS):
-        pairs = [_of_bits(float(real), bits) for real in reals]
-        for nudge in (0, 1, -1):
-            proven = Proven(tuple(m + nudge for m, _ in pairs), tuple(shift for _, shift in pairs))
-            if same(proven):
-                return proven
+        if result := proven([_of_bits(float(real), bits) for real in reals]):
+            return result
     for bits, low in ((40, 12), (46, 16), (52, 22)):  # bits of the largest one; all have the same shift
         shift = _of_bits(float(reals.max()), bits)[1]
-        ms = tuple(int(np.floor(np.ldexp(real, shift) + 0.5)) for real in reals)
-        proven = Proven(ms, (shift,) * len(ms), low)
-        if same(proven):
-            return proven
+        if result := proven([(int(np.floor(np.ldexp(real, shift) + 0.5)), shift) for real in reals], low):
+            return result
     raise Unsuited(f"multiplies by {reals.max()}, for which no multiplier of 52 bits rounds alike")
 
 
@@ -132,9 +135,8 @@ def _first_sums(reals: Any, codes: Any, sums: tuple[int, int]) -> Any:
     raise Unsuited("has a multiplier whose steps cannot be found")
 
 
-def _same(proven: Proven, channel: int, codes: Any, wanted: Any, sums: tuple[int, int]) -> bool:
-    """Whether each code of a channel is first reached at the wanted sum; first asked for a few of them."""
-    m, shift, low = proven.multipliers[channel], proven.shifts[channel], proven.low
+def _same(m: int, shift: int, low: int, codes: Any, wanted: Any, sums: tuple[int, int]) -> bool:
+    """Whether each code is first reached at the wanted sum; first asked for a few of them."""
     if m < 1 or shift <= low:
         return False
     return all(
