@@ -234,20 +234,20 @@ def _miter(name: str) -> list[str]:
 
 
 def successes(wanted: Mapping[str, tuple[dict[str, Any], list[str]]], seconds: int) -> set[str]:
-    """The names of the proofs that succeed, each in so much processor time.
+    """The names of the proofs that succeed, each in so much processor time, or five times as much alone.
 
     All are asked of one process, until one uses up its time; that one is asked again alone, and the rest of another.
     """
     found: set[str] = set()
     waiting, alone = list(wanted), list[str]()
     while waiting or alone:
-        group = waiting or [alone.pop()]
+        group, limit = (waiting, seconds) if waiting else ([alone.pop()], 5 * seconds)
         design = {module: content for name in group for module, content in wanted[name][0].items()}
         with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-", dir=SCRATCH) as folder:
             path = Path(folder) / "design.json"
             path.write_text(json.dumps({"creator": "", "modules": design}))
             commands = [command for name in group for command in wanted[name][1]]
-            said = dict(_proofs(answers_of_yosys([f"read_json {path}", *commands, "log PROOF end"], seconds)))
+            said = dict(_proofs(answers_of_yosys([f"read_json {path}", *commands, "log PROOF end"], limit)))
         found |= {name for name in group if "no model found: SUCCESS" in said.get(name, "")}
         if waiting and "end" not in said:
             alone += list(said)[-1:]

@@ -52,8 +52,8 @@ def allocate(program: EngineProgram, items: Sequence[Flat], room: Room | None = 
     kernels = [item for item in items if isinstance(item, Kernel)]
     buffers = [item.value for item in items if isinstance(item, Declare) and isinstance(item.value, Buffer)]
     buffers = [*program.constants, *buffers, *(() if room is None else (room.second, room.word))]
-    lasting = {program.output.buffer.root, *(() if room is None else (room.input,))}
-    addresses, depth = _addresses(items, buffers, program.input.buffer.root, lasting, lanes)
+    ends = program.input.buffer.root, program.output.buffer.root
+    addresses, depth = _addresses(items, buffers, *ends, lanes, stays=room is not None)
     weights, weight_rows = _stacked(
         [(k, k.weights) for k in kernels if k.weights is not None and not k.streamed],
         np.zeros((0 if _all_streamed(kernels) else 1, lanes), np.int64),
@@ -74,15 +74,20 @@ def _all_streamed(kernels: Sequence[Kernel]) -> bool:
 
 
 def _addresses(
-    items: Sequence[Flat], buffers: Sequence[Buffer], input: Buffer, lasting: set[Buffer], lanes: int
+    items: Sequence[Flat],
+    buffers: Sequence[Buffer],
+    input: Buffer,
+    output: Buffer,
+    lanes: int,
+    stays: bool = False,
 ) -> tuple[dict[Buffer, int], int]:
     """(address of each root buffer, number of words); buffers with disjoint lifetimes share words.
 
-    Those that are `lasting` share none. Constants come first.
+    Constants come first. The input shares no words if it `stays`.
     """
     life = lifetimes(items, _touched, {input: (-1, -1)})
     whole = -1, len(items)
-    lasting = lasting | {b for b in buffers if b.keep or b.constants is not None}
+    lasting = {b for b in buffers if b.keep or b.constants is not None or b is output or stays and b is input}
     addresses: dict[Buffer, int] = {}
     end = 0
     placed: list[tuple[Buffer, tuple[int, int]]] = []

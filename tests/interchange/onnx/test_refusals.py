@@ -28,14 +28,14 @@ def test_all_nodes_that_are_not_read_stand_in_one_message() -> None:
     nodes = [
         node("Sinh", "x", "a", "first"),
         node("Relu", "a", "b", "fine"),
-        node("LRN", "b", "c", "norm", size=3),
+        node("LpPool", "b", "c", "norm", kernel_shape=[1, 1]),
         node("Clip", "x", "d", "also fine"),
         node("Hardmax", "c", "e", "hard"),
         helper.make_node("Special", ["e"], ["y"], name="mine", domain="com.example"),
     ]
     assert refused(nodes, {"x": ["N", 3]}) == (
         "the model has 4 nodes that cannot be imported: 'first' (Sinh): the operator is not supported; "
-        "'norm' (LRN): the operator is not supported; 'hard' (Hardmax): the operator is not supported; "
+        "'norm' (LpPool): the operator is not supported; 'hard' (Hardmax): the operator is not supported; "
         "'mine' (Special): operators of the domain 'com.example' are not supported"
     )
 
@@ -240,7 +240,7 @@ def test_nodes_that_no_chosen_output_needs_are_not_read() -> None:
     nodes = [
         node("Relu", "x", "y", "net"),
         node("Sinh", "x", "z", "other"),
-        node("LRN", "x", "nothing", "dead", size=3),
+        node("LpPool", "x", "nothing", "dead", kernel_shape=[1, 1]),
     ]
     blob = model(nodes, {"x": ["N", 3]}, ["y", "z"])
     assert list(from_onnx(blob, outputs=["y"]).parts) == ["net"]
