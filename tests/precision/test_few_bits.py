@@ -41,6 +41,11 @@ STATED = {
     if row["method"] == COURSES[row["network"]][row["bits"]].method
 }
 SHIPPED = sorted((BENCHMARKS / "few_bits").glob("*.json"))
+LONG = "mnist_lstm", "resnet8"  # networks that take seconds to judge
+JUDGED = [
+    pytest.param(path, marks=[pytest.mark.slow] * path.stem.startswith(LONG), id=path.stem)
+    for path in SHIPPED
+]
 LOADERS = {"names_lstm": data.french_names, "mnist_lstm": data.mnist}
 VECTORS = 2
 
@@ -56,7 +61,7 @@ def test_every_row_with_a_shipped_plan_is_stated() -> None:
     assert {path.stem for path in SHIPPED} == {f"{name}-{bits}" for name, bits in STATED}
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", JUDGED)
 def test_a_plan_that_carries_its_weights_gives_the_stated_figure(path: Path, real: Any) -> None:
     name, bits, fixed = shipped(path, real)
     entry = zoo.entry(name)
@@ -65,7 +70,7 @@ def test_a_plan_that_carries_its_weights_gives_the_stated_figure(path: Path, rea
     assert np.isclose(figure, STATED[name, bits]["curves"][0][-1], atol=1e-6)
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", JUDGED)
 def test_no_shipped_plan_has_more_bits_than_its_course_begins_with(path: Path, real: Any) -> None:
     name, bits, _ = shipped(path, real)
     plan, start = Plan.load(path), few_bits_plan(name, zoo.load(name), bits)
