@@ -64,6 +64,33 @@ def test_the_gradient_of_max_pooling(
     assert np.array_equal(out.view(np.uint32), wanted.view(np.uint32))
 
 
+@pytest.mark.parametrize("at", GEOMETRIES)
+@pytest.mark.parametrize(("groups", "dilation"), [(1, (1, 1)), (2, (1, 1)), (1, (2, 1)), (1, (1, 2))])
+def test_who_adds_windows_or_pools_notices_no_difference(
+    at: Geometry, groups: int, dilation: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = (3, 9, 9, 6)
+    shape = sliding_windows.windows_shape(images, at.kernel, at.stride, at.padding, groups, dilation)
+    rng = np.random.default_rng(0)
+    windows = rng.standard_normal(shape, np.float32)
+    x, pooled = rng.integers(-2, 3, (2, 4, 6, 5)), Geometry((2, 3), (2, 3), ((0, 0), (0, 0)))
+    x = x.astype(np.float32)
+    largest = sliding_windows.windows(x, pooled.kernel, pooled.stride, pooled.padding).max(3)
+    found = []
+    for kernels in ("", "numpy"):
+        monkeypatch.setenv(VARIABLE, kernels)
+        found.append(
+            (
+                sliding_windows.add_windows(
+                    windows, images, at.kernel, at.stride, at.padding, groups, dilation
+                ),
+                convolution.pool_max_gradient(x, largest, largest + 1, pooled, -np.inf),
+            )
+        )
+    assert found[0][0].shape == images and np.array_equal(found[0][0], found[1][0])
+    assert np.array_equal(found[0][1], found[1][1]) and found[0][1].any()
+
+
 def test_only_contiguous_float32_arrays_are_for_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     floats = np.zeros((2, 3), np.float32)
