@@ -61,8 +61,8 @@ def test_every_import_is_a_declared_requirement() -> None:
 
     # by jinja2, distributed, pyserial, systemrdl-compiler, cocotb and cocotbext-axi
     brought = {"markupsafe", "dask", "serial", "systemrdl", "cocotb_tools", "cocotbext"}
-    # benchmarks/hgq2_peer.py runs in an environment of its own, which `--hgq` names
-    elsewhere = {"hgq", "keras"}
+    # benchmarks/hgq2_peer.py and keras_models.py run in environments of their own
+    elsewhere = {"hgq", "keras", "tensorflow"}
     assert foreign(MODULES.values(), everywhere=False) <= required | brought
     assert foreign([*MODULES.values(), *tests], everywhere=True) <= required | extra | brought | elsewhere
 
