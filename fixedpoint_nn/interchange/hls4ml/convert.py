@@ -22,7 +22,6 @@ from fixedpoint_nn.layers import Graph, Node
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numerics.accumulator import Accumulator
-from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
 
@@ -164,8 +163,6 @@ def _accumulated(
         most = sum(abs(end) for end in (low, high)) * 2  # in any order of the sum
         if most <= kind.format.int_max:
             return bias, None
-    if kind.overflow not in (Overflow.WRAP, Overflow.SATURATE):
-        raise Unsuited(f"has an accumulator of the type {kind}, and those that wrap or saturate are modelled")
     return bias, Accumulator(kind.format, kind.overflow, kind)
 
 

@@ -22,6 +22,10 @@ X, W, ACC, OUT = Q(3, 4), Q(2, 5), Q(3, 6), Quantizer(Q(3, 4), Rounding.FLOOR, O
 ACCUMULATORS = {
     "wraps": Accumulator(ACC, Overflow.WRAP, Quantizer(ACC, Rounding.FLOOR, Overflow.WRAP)),
     "saturates": Accumulator(ACC, Overflow.SATURATE, Quantizer(ACC, Rounding.HALF_EVEN, Overflow.SATURATE)),
+    "saturates symmetrically": Accumulator(
+        ACC, Overflow.SATURATE_SYMMETRIC, Quantizer(ACC, Rounding.FLOOR, Overflow.SATURATE_SYMMETRIC)
+    ),
+    "becomes zero": Accumulator(ACC, Overflow.ZERO, Quantizer(ACC, Rounding.HALF_UP, Overflow.ZERO)),
     "keeps products": Accumulator(Q(4, 9), Overflow.SATURATE),
     "has finer words": Accumulator(
         Q(4, 12), Overflow.WRAP, Quantizer(Q(4, 12), Rounding.FLOOR, Overflow.WRAP)

@@ -116,6 +116,8 @@ def test_a_sequence_that_was_turned_is_refused(tmp_path: Path) -> None:
         ("ap_fixed<10,4>", None),
         ("ap_fixed<12,4,AP_RND,AP_SAT>", "ap_fixed<9,3>"),
         ("ap_fixed<12,4>", "ap_fixed<9,3,AP_RND_CONV,AP_SAT>"),
+        ("ap_fixed<12,4>", "ap_fixed<9,3,AP_TRN,AP_SAT_SYM>"),
+        ("ap_fixed<12,4>", "ap_fixed<9,3,AP_RND,AP_SAT_ZERO>"),
         ("ap_fixed<8,4,AP_TRN_ZERO,AP_WRAP>", "ap_fixed<7,2,AP_TRN,AP_WRAP>"),
     ],
 )
