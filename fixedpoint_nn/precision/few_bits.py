@@ -85,7 +85,7 @@ COURSES = {
     },
     "resnet8": {4: Course(1, 5e-4, "distillation"), **dict.fromkeys((3, 2, 1), Course(1))},
     "mnist_lstm": {
-        4: Course(1, 5e-4, "distillation"),
+        4: Course(3, 5e-4, "distillation"),
         3: Course(3, method=FIXED_INPUT),
         2: Course(6, 2e-3, FIXED_INPUT, start=3),
     },
