@@ -142,7 +142,8 @@ module control_proof #(
     assign load_from_nothing = begun && \u_engine.loading && !loading_before &&
         !(finished && executed_operation == `OP_LOAD);
     assign register_from_nothing = begun && \u_engine.u_sequencer.write_register && ! \u_engine.loading &&
-        !( \u_engine.u_sequencer.execute && first && (opcode == `OP_SET || opcode == `OP_INCREMENT || opcode == `OP_LOOP));
+        !( \u_engine.u_sequencer.execute && first
+            && (opcode == `OP_SET || opcode == `OP_INCREMENT || opcode == `OP_LOOP));
     assign run_from_nothing = begun && \u_engine.offered && !offered_before &&
         !(finished && executed_operation == `OP_RUN);
 endmodule

@@ -158,7 +158,7 @@ def test_a_changed_bit_of_a_request_is_noticed_and_a_damaged_head_writes_nothing
     assert works(engine, moons)
 
 
-@pytest.mark.parametrize("place", [0, 3, 5, 7])
+@pytest.mark.parametrize("place", [0, pytest.param(3, marks=pytest.mark.slow), 5, 7])
 def test_after_a_lost_byte_of_an_answer_the_next_call_works(
     engine: Engine, line: FaultyPort, moons: Pack, place: int
 ) -> None:

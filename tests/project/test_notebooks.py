@@ -33,6 +33,7 @@ NEEDS = {  # data that is not in the package
 EXTRAS = {"10_bring_your_model": ("onnx", "onnxruntime")}  # packages beyond those of the notebooks
 REFERENCE = "".join(page.read_text("utf-8") for page in (ROOT / "docs" / "reference").glob("*.md"))
 PACKAGES = ("fixedpoint_nn", *(f"fixedpoint_nn.{room}" for room in ROOMS))
+LONG = "05_", "12_", "13_", "14_"  # which take half a minute even where trainings are only begun
 each = pytest.mark.parametrize("path", paths(), ids=lambda path: path.stem)
 
 
@@ -97,7 +98,13 @@ def test_a_notebook_can_be_read_alone(path: Path) -> None:
     assert not any(output.output_type == "error" for cell in code for output in cell.outputs)
 
 
-@each
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=[pytest.mark.slow] * path.stem.startswith(LONG), id=path.stem)
+        for path in paths()
+    ],
+)
 def test_a_notebook_prints_what_is_committed(path: Path, tmp_path: Path) -> None:
     """Trainings whose figures are not compared are only begun; the slow test below runs all of them."""
     skip_without_its_data(path)

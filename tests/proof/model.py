@@ -107,9 +107,9 @@ def wrong_twin(mistake: Mistake) -> type[Twin]:
                 return super()._totals(run, *rest)
             from fixedpoint_nn.hardware.emulator import datapath
 
-            right = datapath._saturated
+            right = datapath._fitted
             with patch.object(
-                datapath, "_saturated", lambda config, products: right(config, products[:, :, ::-1])
+                datapath, "_fitted", lambda config, products: right(config, products[:, :, ::-1])
             ):
                 return super()._totals(run, *rest)
 

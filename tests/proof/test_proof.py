@@ -174,6 +174,7 @@ def few_mutants():
     return targets.OfPack("conformance_wrapping", 10, quick=20)
 
 
+@pytest.mark.slow
 def test_a_few_mutants_are_killed_or_proven_equal(few_mutants):
     lines, holds = mutation.report(2, (few_mutants,))
     assert holds, lines

@@ -11,7 +11,7 @@ from fixedpoint_nn.numerics import conversion
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.bounded_ints import FLOAT64_EXACT
 from fixedpoint_nn.numerics.conversion import convert
-from fixedpoint_nn.numerics.mode_codes import code_of
+from fixedpoint_nn.numerics.mode_codes import ROUNDINGS, code_of, rounding_of
 from fixedpoint_nn.numerics.native.library import MORE_TESTS, Kernels, chosen
 from fixedpoint_nn.numerics.overflow import Overflow, limits
 from fixedpoint_nn.numerics.qformat import Q, QFormat
@@ -67,8 +67,8 @@ def self_test(kernels: Kernels) -> str:
     """Compare all roundings with those of integers, ties and all; returns what differs, empty if nothing."""
     rng, format = np.random.default_rng(0), Q(5, 4)
     ints = np.concatenate([np.arange(-(1 << 13), 1 << 13, 64), rng.integers(-(1 << 15), 1 << 15, 700)])
-    for number, rounding in enumerate(Rounding):
-        overflow = _CLIPS[number % 2]
+    for number in range(len(ROUNDINGS)):
+        rounding, overflow = rounding_of(number), _CLIPS[number % 2]
         expected = convert(ints, -6, format, rounding, overflow)
         x = (ints / (1 << 10)).astype((np.float32, np.float64)[number % 2])
         found = quantized(x, format, rounding, overflow, KINDS[(2, 4, 5, 6)[number % 4]], kernels)

@@ -128,8 +128,8 @@ def test_the_wrapper_hands_every_parameter_to_the_engine() -> None:
     values = re.compile(r"parameter (\w+) = (-?\d+|\"\")(?=[,\n])")
     wanted = dict(values.findall(engine))
     del wanted["COUNTER_WIDTH"]
-    # The wrapper has no window, and its drivers refuse a pack that streams.
-    assert wanted.pop("WEIGHT_WINDOW") == "0"
+    # The wrapper has no window, and its drivers refuse a pack that streams; its host waits for the engine.
+    assert (wanted.pop("WEIGHT_WINDOW"), wanted.pop("HOST_WRITES")) == ("0", "0")
     found = dict(values.findall(wrapper))
     assert found.pop("SECURE_ONLY") == "0"
     assert found == wanted and set(EngineConfig().verilog()) == {

@@ -45,7 +45,7 @@ def test_random_programs_with_groups_of_lanes_agree_in_icarus(seed: int) -> None
     agree(seed, "iverilog", SMALL)
 
 
-@pytest.mark.parametrize("seed", some_slow([0], range(1, 6)))
+@pytest.mark.parametrize("seed", some_slow([], range(6)))
 def test_random_programs_with_many_groups_of_lanes_agree_in_verilator(seed: int) -> None:
     agree(seed, "verilator", GROUPED[-2:])
 

@@ -7,6 +7,7 @@ import json
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,12 @@ PROGRAMS = programs.COMMITTED
 QUICK_TO_SEARCH = ("moons", "bigram", "names_writer", "fashion_mlp", "lenet", "shakespeare_lstm", *PROGRAMS)
 QUICK_TO_SIMULATE = ("moons", "bigram", "nplm", *PROGRAMS)
 MOST = 2.5e6
+
+
+def quick_but_64(names: set[str]) -> list[Any]:
+    """The packs' names; the engine of 64 lanes is for the slow suite."""
+    slow = [pytest.mark.slow]
+    return [pytest.param(name, marks=slow * (name == "conformance_64")) for name in sorted(names)]
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -79,12 +86,12 @@ def test_a_conformance_pack_passes_by_the_ports_disturbed_and_after_resets(how, 
     passes(load_pack(HERE / "conformance_saturating"), how, simulator, tmp_path)
 
 
-@pytest.mark.parametrize("name", sorted(set(programs.PACKS) - {"conformance_saturating"}))
+@pytest.mark.parametrize("name", quick_but_64(set(programs.PACKS) - {"conformance_saturating"}))
 def test_the_other_conformance_packs_pass_in_the_harsh_mode_too(name, tmp_path):
     passes(golden_pack(name), HARSH, "verilator", tmp_path)
 
 
-@pytest.mark.parametrize("name", sorted(set(programs.PACKS) - set(programs.COMMITTED)))
+@pytest.mark.parametrize("name", quick_but_64(set(programs.PACKS) - set(programs.COMMITTED)))
 def test_a_conformance_pack_that_is_not_committed_passes_in_icarus_too(name):
     verdict = verify(golden_pack(name).directory, trace=True, vectors=20)
     assert verdict.passed, verdict.text

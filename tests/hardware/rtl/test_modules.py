@@ -88,6 +88,14 @@ BENCHES = [
 ]
 
 
-@pytest.mark.parametrize(("top", "parameters"), BENCHES, ids=str)
+@pytest.mark.parametrize(
+    ("top", "parameters"),
+    [
+        pytest.param(
+            *case, marks=[pytest.mark.slow] * (case[1].get("LANES", 0) > 128), id="-".join(map(str, case))
+        )
+        for case in BENCHES
+    ],
+)
 def test_module_against_its_model(top: str, parameters: dict[str, int]) -> None:
     assert re.search(r"PASS: \d+ vectors", bench(top, parameters))
