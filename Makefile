@@ -4,8 +4,9 @@ PY := .venv/bin/python
 # PyTest's workers and BLAS's threads would otherwise fight for the same cores.
 export OPENBLAS_NUM_THREADS ?= 1
 WORKERS ?= auto
-# What a developer runs before every commit: a minute on two cores.
-CHECKED := tests/numerics tests/numbers tests/layers tests/project/test_sources.py \
+# What a developer runs before every commit: a minute at most on two cores. The compiled kernels are left to `make test`.
+CHECKED := tests/numerics tests/numbers tests/layers --ignore=tests/numbers/networks --ignore=tests/numerics/native \
+    tests/project/test_sources.py \
     "tests/hardware/rtl/test_golden.py::test_a_golden_pack_passes_in_icarus_with_every_write_traced[moons]"
 EXTRAS := test dask search notebooks synth onnx tflite board axi docs dev
 
