@@ -108,4 +108,4 @@ def test_the_time_of_a_large_input_is_hidden(tmp_path: Path, lanes: int, words: 
     taken, clocks = check(*network, tmp_path, **engine)
     none, waiting = check(*network, tmp_path / "waiting", host_writes=0, **engine)
     assert taken == (SAMPLES - 1) * 784 and none == 0
-    assert waiting - clocks == pytest.approx((SAMPLES - 1) * 784, abs=4 * SAMPLES)
+    assert waiting - clocks == (SAMPLES - 1) * 784
