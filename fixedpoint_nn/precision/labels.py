@@ -9,6 +9,7 @@ from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.precision.metric import Metric
 from fixedpoint_nn.precision.scores import MOST_GUESSES
 from fixedpoint_nn.training.detection.grid import HEAD, boxes_fit
+from fixedpoint_nn.training.loss_for import targets_fit
 from fixedpoint_nn.training.losses import IGNORED
 
 Shape = tuple[int, ...]
@@ -21,7 +22,7 @@ def default_metric(labels: Array, shape: Shape) -> Metric:
     """
     if _whole(labels) and class_labels_fit(labels, shape):
         return Metric.ACCURACY if len(shape) == 2 else Metric.NLL
-    if labels.dtype.kind == "f" and labels.shape == shape:
+    if labels.dtype.kind == "f" and targets_fit(labels, shape):
         return Metric.MSE
     if boxes_fit(labels, shape):
         return Metric.MAP50
@@ -33,7 +34,7 @@ def demand_fitting(metric: Metric, labels: Array, shape: Shape) -> None:
     if metric.labels == "anything":
         return
     if metric.labels == "targets":
-        if labels.dtype.kind not in "iuf" or labels.shape != shape:
+        if labels.dtype.kind not in "iuf" or not targets_fit(labels, shape):
             raise ValueError(
                 f"{metric.name} needs numbers of the outputs' shape {shape}, not "
                 f"{labels.dtype} of shape {labels.shape}; {_reshaping(labels, shape)}"
@@ -75,7 +76,7 @@ def _demand_two_values(labels: Array) -> None:
     if not (np.isin(values, (0, 1)).all() or np.isin(values, (-1, 1)).all()):
         raise ValueError(
             f"labels of a single output are 0 and 1, or -1 and 1, and these run from {values[0]} to "
-            f"{values[-1]}; if they are targets, pass floats of the outputs' shape, y.astype(float)[:, None]"
+            f"{values[-1]}; if they are targets, pass floats, y.astype(float)"
         )
 
 
@@ -120,11 +121,10 @@ def _way_out(labels: Array, shape: Shape) -> str:
     if _whole(labels) and labels.shape == shape:
         one_hot = "classes are one number for each sample, y.argmax(-1) of one-hot rows"
         return f"{one_hot}; targets are floats, y.astype(float)"
-    if not _whole(labels) and labels.shape == shape:
+    if not _whole(labels) and targets_fit(labels, shape):
         return "classes are whole numbers, one for each sample; targets have the metrics mse and mae"
     if labels.shape == shape[:-1]:
-        column = ", and targets have the outputs' shape, y[..., None]" if shape[-1] == 1 else ""
-        return f"classes are whole numbers, y.astype(int){column}"
+        return "classes are whole numbers, y.astype(int)"
     return f"classes are whole numbers of shape {shape[:-1]}, targets floats of shape {shape}"
 
 

@@ -2,7 +2,7 @@
 """The formulas of the metrics: one score per label that counts, or one value for all samples.
 
 Outputs are floats (samples, ..., outputs). Class labels are integers (samples, ...), where -1 is padding that does not
-count; with a single output they are 0 and 1, or -1 and 1. Targets have the shape of the outputs. Boxes (samples,
+count; with a single output they are 0 and 1, or -1 and 1. Targets have the shape of the outputs, axes of one aside. Boxes (samples,
 objects, 5) are compared with the outputs of a detection grid (see `training.detection`).
 """
 
@@ -55,12 +55,12 @@ def nll(outputs: Array, labels: Array) -> Array:
 
 def mse(outputs: Array, targets: Array) -> Array:
     """(output - target)², averaged over each sample: (samples,)."""
-    return _each_sample(np.square(outputs.astype(np.float64) - targets))
+    return _each_sample(np.square(_errors(outputs, targets)))
 
 
 def mae(outputs: Array, targets: Array) -> Array:
     """|output - target|, averaged over each sample: (samples,)."""
-    return _each_sample(np.abs(outputs.astype(np.float64) - targets))
+    return _each_sample(np.abs(_errors(outputs, targets)))
 
 
 def auc(outputs: Array, labels: Array) -> float:
@@ -91,6 +91,10 @@ def _counted(outputs: Array, labels: Array) -> tuple[Array, Array]:
     """Outputs (labels, outputs) and labels (labels,) without padding."""
     counted = labels != IGNORED
     return outputs[counted], labels[counted].astype(np.int64)
+
+
+def _errors(outputs: Array, targets: Array) -> Array:
+    return np.asarray(outputs.astype(np.float64) - targets.reshape(outputs.shape))
 
 
 def _each_sample(errors: Array) -> Array:

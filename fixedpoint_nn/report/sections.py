@@ -92,10 +92,11 @@ def sweep(record: Record) -> list[ReportSection]:
         "that were too large for their format. Where a column turns dark on the right, bits are missing on "
         "the left."
     )
-    accuracy = saved(record.folder / "accuracy.svg", f"{metric} against bits")
+    heading = f"{metric[:1].upper()}{metric[1:]} against bits"
+    against_bits = saved(record.folder / "accuracy.svg", heading)
     by_layer = saved(record.folder / "noise.svg", "Noise and saturation by layer")
     return [
-        ReportSection("Accuracy against bits", text, accuracy, [grid], line=record.line),
+        ReportSection(heading, text, against_bits, [grid], line=record.line),
         ReportSection("Pareto front", front, [pareto_front(found)], line=record.line),
         ReportSection("Noise and saturation", noise, by_layer, line=record.line),
         *(_mixed(record) if found.get("mixed") else []),

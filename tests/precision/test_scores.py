@@ -120,3 +120,9 @@ def test_precision_of_boxes_is_that_of_the_detections() -> None:
     assert Metric.MAP50.value(outputs, boxes) == mean_average_precision(found, boxes, 0.5) > 0
     assert Metric.MAP50_95.value(outputs, boxes) == mean_average_precision(found, boxes, RANGE) > 0
     assert Metric.MAP50_95.value(outputs, boxes) < Metric.MAP50.value(outputs, boxes)
+
+
+def test_targets_without_the_axis_of_a_single_output_score_as_with_it() -> None:
+    outputs, targets = np.array([[1.0], [4.0], [-2.0]]), np.array([2.0, 2.0, -2.0])
+    assert Metric.MAE.value(outputs, targets) == Metric.MAE.value(outputs, targets[:, np.newaxis]) == 1.0
+    assert scores.mse(outputs, targets).tolist() == [1.0, 4.0, 0.0]
