@@ -2,8 +2,8 @@
 """The formulas of the metrics: one score per label that counts, or one value for all samples.
 
 Outputs are floats (samples, ..., outputs). Class labels are integers (samples, ...), where -1 is padding that does not
-count; with a single output they are 0 and 1, or -1 and 1. Targets have the shape of the outputs, axes of one aside. Boxes (samples,
-objects, 5) are compared with the outputs of a detection grid (see `training.detection`).
+count; with a single output they are 0 and 1, or -1 and 1. Targets have the shape of the outputs, axes of one
+aside. Boxes (samples, objects, 5) are compared with the outputs of a detection grid (see `training.detection`).
 """
 
 from __future__ import annotations

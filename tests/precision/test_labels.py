@@ -72,7 +72,8 @@ def test_labels_that_say_no_metric_are_one_sentence(labels: Any, shape: Any, way
     [
         (
             "mse", np.zeros((8, 2, 3)), (8, 3, 2),
-            "mse needs numbers of the outputs' shape (8, 3, 2), not float64 of shape (8, 2, 3); write y.reshape(8, 3, 2)",
+            "mse needs numbers of the outputs' shape (8, 3, 2), not float64 of shape (8, 2, 3); "
+            "write y.reshape(8, 3, 2)",
         ),
         (
             "mae", np.zeros(8, INT), (8, 10),
