@@ -2,7 +2,8 @@
 """Recurrent layers: RNN, GRU and LSTM cells, and stacks of them over time.
 
 A cell is two formulas: `project`, of this time step's input alone, and `step`, which takes the state too. So `scan`
-may compute the projections of all time steps in one matrix product, with the same result.
+may compute the projections of all time steps in one matrix product, with the same result. Any activation may take the place
+of `sigmoid` and `tanh`, such as a `Rectifier`.
 
 Shapes: x (batch, inputs), states (batch, units), input_weight (inputs, columns), state_weight (units, columns).
 """
@@ -12,8 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from fixedpoint_nn.layers.activation import Rectifier, Sigmoid, Tanh
+from fixedpoint_nn.layers.activation import Sigmoid, Tanh
 from fixedpoint_nn.layers.fields import INLINE, accumulator_point, cast_point, demand_numbers, parameter
+from fixedpoint_nn.layers.structure import Layer
 from fixedpoint_nn.numbers.number import Number
 from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.quantizer import Quantizer
@@ -21,12 +23,12 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 
 @dataclass(frozen=True)
 class RNNCell:
-    """h' = tanh(x @ input_weight + h @ state_weight + bias), or with a `Rectifier` max(..., 0); cast to `state`."""
+    """h' = tanh(x @ input_weight + h @ state_weight + bias), cast to `state`."""
 
     input_weight: Number = parameter()
     state_weight: Number = parameter()
     bias: Number = parameter()
-    tanh: Tanh | Rectifier = Tanh()
+    tanh: Layer = Tanh()
     state: Quantizer | None = cast_point()
     accumulator: Accumulator | None = accumulator_point()
     states: ClassVar[tuple[str, ...]] = ("state",)
@@ -70,8 +72,8 @@ class GRUCell:
     candidate_bias: Number = parameter()
     candidate_state_bias: Number | None = parameter(default=None)
     reset_after: bool = False
-    sigmoid: Sigmoid = Sigmoid()
-    tanh: Tanh = Tanh()
+    sigmoid: Layer = Sigmoid()
+    tanh: Layer = Tanh()
     reset: Quantizer | None = cast_point()
     candidate: Quantizer | None = cast_point()
     state: Quantizer | None = cast_point()
@@ -122,9 +124,9 @@ class LSTMCell:
     input_weight: Number = parameter()
     state_weight: Number = parameter()
     bias: Number = parameter()
-    sigmoid: Sigmoid = Sigmoid()
-    tanh: Tanh = Tanh()
-    cell_tanh: Tanh = Tanh()
+    sigmoid: Layer = Sigmoid()
+    tanh: Layer = Tanh()
+    cell_tanh: Layer = Tanh()
     cell: Quantizer | None = cast_point()
     state: Quantizer | None = cast_point()
     accumulator: Accumulator | None = accumulator_point()

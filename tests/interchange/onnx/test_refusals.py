@@ -45,10 +45,10 @@ W = np.ones((2, 2, 3, 3), np.float32)
 LSTM = {"w": np.ones((1, 8, 3), np.float32), "r": np.ones((1, 8, 2), np.float32)}
 CASES: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any], str]] = {
     "an attribute that is not read": (
-        [node("LSTM", "x w r", "y", "net", hidden_size=2, clip=1.0)],
+        [node("LSTM", "x w r", "y", "net", hidden_size=2, clip=-1.0)],
         {"x": [4, "N", 3]},
         LSTM,
-        "'net' (LSTM): its attribute clip is not supported",
+        "'net' (LSTM): its clip is -1.0, and a limit above 0 is needed",
     ),
     "an attribute of the future": (
         [node("Relu", "x", "y", "net", sharpness=2)],
@@ -57,10 +57,11 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any], str]] = {
         "'net' (Relu): its attribute sharpness is not supported",
     ),
     "activations": (
-        [node("LSTM", "x w r", "y", "net", hidden_size=2, activations=["Sigmoid", "Relu", "Tanh"])],
+        [node("LSTM", "x w r", "y", "net", hidden_size=2, activations=["Sigmoid", "Softsign", "Tanh"])],
         {"x": [4, "N", 3]},
         LSTM,
-        "'net' (LSTM): its activations are ['Sigmoid', 'Relu', 'Tanh'], and ['Sigmoid', 'Tanh', 'Tanh'] are supported",
+        "'net' (LSTM): its activation is 'Softsign', and sigmoid, tanh, relu, softplus, leakyrelu, elu, affine, "
+        "hardsigmoid, scaledtanh are supported",
     ),
     "lengths": (
         [node("LSTM", "x w r _ lengths", "y", "net", hidden_size=2)],

@@ -10,20 +10,26 @@ import numpy as np
 
 from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.onnx.builder import tensor
+from fixedpoint_nn.interchange.onnx.operators.gates import coupled, gate_functions
 from fixedpoint_nn.interchange.onnx.step import OnnxStep, operator
 from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numerics.arrays import Array
 
-LIMITS = "clip; other activations than the usual ones; sequences of different lengths"
+LIMITS = "activations ThresholdedRelu and Softsign; sequences of different lengths"
 
 
-@operator("LSTM", "LSTM, Slice, Concat", f"{LIMITS}; input_forget")
+@operator("LSTM", "LSTM, Slice, Concat", LIMITS)
 def lstm(step: OnnxStep) -> list[OnnxValue]:
     """Convert LSTM."""
-    step.must_be("input_forget", 0)
+    usual = ["Sigmoid", "Tanh", "Tanh"]
     peepholes = step.optional(7, "peepholes")
     seen = None if peepholes is None or not peepholes.any() else peepholes
-    return _recurrent(step, 4, ["Sigmoid", "Tanh", "Tanh"], _lstm_layer, states=2, peepholes=seen)
+    as_input = coupled(step, usual)
+
+    def layer(w: Array, r: Array, bias: tuple[Array, Array], functions: list[Any], p: Array | None) -> Any:
+        return _lstm_layer(w, r, bias[0] + bias[1], functions, p, as_input)
+
+    return _recurrent(step, 4, usual, layer, states=2, peepholes=seen)
 
 
 @operator("GRU", "GRU, Slice, Concat", LIMITS)
@@ -31,8 +37,8 @@ def gru(step: OnnxStep) -> list[OnnxValue]:
     """Convert GRU, with the reset before or after the product."""
     after = bool(step.attribute("linear_before_reset", 0))
 
-    def layer(w: Array, r: Array, bias: tuple[Array, Array], _: str, __: Array | None) -> Any:
-        return _gru_layer(w, r, bias, after)
+    def layer(w: Array, r: Array, bias: tuple[Array, Array], functions: list[Any], _: Array | None) -> Any:
+        return _gru_layer(w, r, bias, functions, after)
 
     return _recurrent(step, 3, ["Sigmoid", "Tanh"], layer, states=1)
 
@@ -43,17 +49,31 @@ def rnn(step: OnnxStep) -> list[OnnxValue]:
     return _recurrent(step, 1, ["Tanh"], _rnn_layer, states=1)
 
 
-def _lstm_layer(w: Array, r: Array, bias: tuple[Array, Array], _: str, peepholes: Array | None) -> Any:
-    """The LSTM layer; ONNX's order of gates is i, o, f, c, here it is i, f, o, c."""
-    order = (0, 2, 1, 3)
-    seen = None if peepholes is None else _columns(peepholes, 3, order[:3])
+def _lstm_layer(
+    w: Array, r: Array, bias: Array, functions: list[Any], peepholes: Array | None, as_input: bool
+) -> Any:
+    """The LSTM layer; ONNX's order of gates is i, o, f, c, here it is i, f, o, c.
+
+    With `as_input` the forget gate is 1 - sigmoid(z) of the input gate's z, so its weights are those of -z.
+    """
+
+    def columns(rows: Array, gates: int) -> Any:
+        parts = np.split(rows, gates)
+        if as_input:
+            parts[2] = -parts[0]
+        return tensor(np.concatenate([parts[gate] for gate in (0, 2, 1, 3)[:gates]]).T)
+
     cell = layers.LSTMCell(
-        _columns(w, 4, order), _columns(r, 4, order), _columns(sum(bias), 4, order), peepholes=seen
+        columns(w, 4),
+        columns(r, 4),
+        columns(bias, 4),
+        *functions,
+        peepholes=None if peepholes is None else columns(peepholes, 3),
     )
     return layers.LSTM((cell,))
 
 
-def _gru_layer(w: Array, r: Array, bias: tuple[Array, Array], after: bool) -> Any:
+def _gru_layer(w: Array, r: Array, bias: tuple[Array, Array], functions: list[Any], after: bool) -> Any:
     """The GRU layer; ONNX's order of gates is z, r, h, here r and z are together and h is separate."""
     both = bias[0] + bias[1]
     own = bias[0] if after else both
@@ -66,13 +86,13 @@ def _gru_layer(w: Array, r: Array, bias: tuple[Array, Array], after: bool) -> An
         _columns(own, 3, (2,)),
         _columns(bias[1], 3, (2,)) if after else None,
         after,
+        *functions,
     )
     return layers.GRU((cell,))
 
 
-def _rnn_layer(w: Array, r: Array, bias: tuple[Array, Array], activation: str, _: Array | None) -> Any:
-    function = layers.Tanh() if activation == "Tanh" else layers.Rectifier()
-    return layers.RNN((layers.RNNCell(tensor(w.T), tensor(r.T), tensor(bias[0] + bias[1]), function),))
+def _rnn_layer(w: Array, r: Array, bias: tuple[Array, Array], functions: list[Any], _: Array | None) -> Any:
+    return layers.RNN((layers.RNNCell(tensor(w.T), tensor(r.T), tensor(bias[0] + bias[1]), *functions),))
 
 
 def _columns(rows: Any, gates: int, order: tuple[int, ...]) -> Any:
@@ -91,19 +111,15 @@ def _recurrent(
         step.attribute("direction", "forward"),
     )
     count = {"forward": 1, "reverse": 1, "bidirectional": 2}.get(direction, 0)
-    activations = step.attribute("activations", usual * count)
-    relu = usual == ["Tanh"] and [a.lower() for a in activations] == ["relu"] * count
-    if [a.lower() for a in activations] != [a.lower() for a in usual * count] and not relu:
-        raise Refused(f"its activations are {activations}, and {usual} are supported")
-    for name in ("activation_alpha", "activation_beta", "clip"):
-        if step.attribute(name):
-            raise Refused(f"its attribute {name} is not supported")
+    if not count:
+        raise Refused(f"its direction is {direction!r}")
+    functions = gate_functions(step, usual, count)
     xs = _sequence(step)
     time, inputs = xs.dims[xs.order[0]], xs.dims[xs.order[1]]
     b = step.optional(3, "biases")
     biases = np.zeros((count, 2 * gates * hidden), np.float32) if b is None else b
     shapes = (count, gates * hidden, inputs), (count, gates * hidden, hidden), (count, 2 * gates * hidden)
-    if not count or (w.shape, r.shape, biases.shape) != shapes:
+    if (w.shape, r.shape, biases.shape) != shapes:
         raise Refused(
             f"weights of the shapes {[list(x.shape) for x in (w, r, biases)]} do not fit, direction {direction!r}"
         )
@@ -116,7 +132,6 @@ def _recurrent(
         raise Refused(
             f"its sequences have the lengths {lengths.tolist()}, and only full ones of {time} are supported"
         )
-    kind = "Relu" if relu else usual[-1]
     directions = [
         _direction(
             step,
@@ -125,7 +140,7 @@ def _recurrent(
                 w[d],
                 r[d],
                 (biases[d][: gates * hidden], biases[d][gates * hidden :]),
-                kind,
+                functions[d],
                 None if peepholes is None else peepholes[d],
             ),
             _states(step, xs, d, count, states, hidden),
