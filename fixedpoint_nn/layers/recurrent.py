@@ -2,8 +2,8 @@
 """Recurrent layers: RNN, GRU and LSTM cells, and stacks of them over time.
 
 A cell is two formulas: `project`, of this time step's input alone, and `step`, which takes the state too. So `scan`
-may compute the projections of all time steps in one matrix product, with the same result. Any activation may take the place
-of `sigmoid` and `tanh`, such as a `Rectifier`.
+may compute the projections of all time steps in one matrix product, with the same result. Any activation may take
+the place of `sigmoid` and `tanh`, such as a `Rectifier`.
 
 Shapes: x (batch, inputs), states (batch, units), input_weight (inputs, columns), state_weight (units, columns).
 """
