@@ -166,13 +166,17 @@ def resize_nearest(d: Any) -> int:
 
 
 def compared(kind: str) -> Callable[[Any], int]:
-    """MAXIMUM or MINIMUM of a value and what a rectifier makes of it, which differ."""
+    """MAXIMUM or MINIMUM of a value and a constant, or what a rectifier makes of it."""
 
     def make(d: Any) -> int:
         image = d.image()
         x = d.input(image)
         same = common(d, x)
-        turned = d.model.operator("RELU", [x], (1, *image), **same)
+        if d.choice(True, False):
+            shape = d.choice((1, *image), image[-1:], (1, 1, 1, image[-1]), (1,), (), (1, image[0], 1, 1))
+            turned = d.model.constant(d.codes(shape), scale=same["scale"], zero=same["zero"])
+        else:
+            turned = d.model.operator("RELU", [x], (1, *image), **same)
         pair = [x, turned] if d.choice(True, False) else [turned, x]
         return d.model.operator(kind, pair, (1, *image), options("MaximumMinimum"), **same)
 

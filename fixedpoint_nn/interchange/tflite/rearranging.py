@@ -5,11 +5,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from fixedpoint_nn.interchange.affine.constants import Unsuited, exact
+import numpy as np
+
+from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, fixed_constant
 from fixedpoint_nn.interchange.affine.joining import Stacked
 from fixedpoint_nn.interchange.affine.regions import Cut
-from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep, same_scale
+from fixedpoint_nn.interchange.tflite.model import TfliteTensor
+from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep, TfliteValue, same_scale, spreads
 from fixedpoint_nn.interchange.tflite.token_ids import rows_of
+from fixedpoint_nn.layers.activation import Clip
 from fixedpoint_nn.layers.joining import Maximum, Minimum
 from fixedpoint_nn.layers.movement import Select, Transpose
 from fixedpoint_nn.layers.structure import Reshape, Sequential
@@ -109,17 +113,30 @@ def _blocks(step: TfliteStep, inner: tuple[int, ...], order: tuple[int, ...], sh
 
 
 def maximum(step: TfliteStep) -> Made:
-    """Convert MAXIMUM of two values of one scale."""
+    """Convert MAXIMUM of two values of one scale, or a value and a constant."""
     return _compared(step, Maximum, max)
 
 
 def minimum(step: TfliteStep) -> Made:
-    """Convert MINIMUM of two values of one scale."""
+    """Convert MINIMUM of two values of one scale, or a value and a constant."""
     return _compared(step, Minimum, min)
 
 
 def _compared(step: TfliteStep, layer: Any, choose: Any) -> Made:
-    a, b, output = step.value(0), step.value(1), step.output()
-    same_scale(output, a.tensor, b.tensor)
+    output, constants = step.output(), [place for place in (0, 1) if step.tensor(place).data is not None]
+    same_scale(output, step.tensor(0), step.tensor(1))
+    if len(constants) == 1:
+        return _limited(step, step.value(1 - constants[0]), step.constant(constants[0]), choose)
+    a, b = step.value(0), step.value(1)
     codes = choose(a.low, b.low), choose(a.high, b.high)
     return Made(layer(exact(*codes, step.name)), (a, b), codes)
+
+
+def _limited(step: TfliteStep, x: TfliteValue, limit: TfliteTensor, choose: Any) -> Made:
+    """The larger or the smaller one of a value and a constant."""
+    if limit.data is None or not limit.data.size or not spreads(limit.shape, x.tensor.shape):
+        raise Unsuited(f"has the constant {limit.name!r} of shape {limit.shape} for one of {x.tensor.shape}")
+    limits = limit.data.astype(np.int64) - limit.zero
+    codes = choose(x.low, int(limits.min())), choose(x.high, int(limits.max()))
+    about = {"low" if choose is max else "high": fixed_constant(limits)}
+    return Made(Clip(**about, out=exact(*codes, step.name)), (x,), codes)
