@@ -55,7 +55,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--floats",
         action="store_true",
-        help="of an .onnx file with QuantizeLinear and DequantizeLinear, the float network that was quantised",
+        help="of a quantised .onnx or .tflite file, the float network that was quantised",
     )
     parser.add_argument(
         "--word",

@@ -43,16 +43,14 @@ def contents(
     kind = kind_of(path)
     if kind == "onnx":
         return _onnx(path, shapes, constants, outputs, quantised)
-    if not quantised:
-        raise ValueError(
-            f"{path} is no .onnx file, of which alone the float network before quantisation is read"
-        )
+    if not quantised and kind != "tflite":
+        raise ValueError(f"{path} is this project's own file, which holds only the network that it is")
     if shapes or constants:
         raise ValueError(
             f"{path} states all of its shapes and values; shapes and constants can be given for .onnx files only"
         )
     if kind == "tflite":
-        return _tflite(path, outputs)
+        return _tflite(path, outputs, quantised)
     net = load(os.fspath(path))
     shape = getattr(net, "shape", None)
     return ModelContents(kind, net=net, shapes=() if shape is None else (shape,))
@@ -86,7 +84,8 @@ def _onnx(
     return ModelContents("onnx", inputs, results, operators, found.net, samples, whole)
 
 
-def _tflite(path: str | os.PathLike[str], outputs: Sequence[str] | None) -> ModelContents:
+def _tflite(path: str | os.PathLike[str], outputs: Sequence[str] | None, quantised: bool) -> ModelContents:
+    from fixedpoint_nn.interchange.tflite.as_floats import as_floats
     from fixedpoint_nn.interchange.tflite.convert import TfliteConversion, float_conversion
     from fixedpoint_nn.interchange.tflite.file import read
     from fixedpoint_nn.interchange.tflite.floats import is_float
@@ -99,10 +98,10 @@ def _tflite(path: str | os.PathLike[str], outputs: Sequence[str] | None) -> Mode
     )
     operators = Counter(operator.kind for operator in model.operators)
     try:
-        if is_float(model):
-            found = float_conversion(model)
+        if not quantised or is_float(model):
+            found = float_conversion(model if quantised else as_floats(model))
             samples = tuple(door.sample for door in found.inputs)
-            integers = {tensor.name for tensor in model.tensors if not tensor.dtype.startswith("float")}
+            integers = {tensor.name for tensor in model.tensors if tensor.dtype in ("int32", "int64")}
             ids = tuple(door.name in integers for door in found.inputs)
             return ModelContents("tflite", inputs, results, operators, found.net, samples, ids)
         conversion = TfliteConversion(model)

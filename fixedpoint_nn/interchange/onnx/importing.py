@@ -10,6 +10,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from fixedpoint_nn.interchange.onnx.as_floats import as_floats
+from fixedpoint_nn.interchange.onnx.dynamic import with_real_values
 from fixedpoint_nn.interchange.onnx.file import read
 from fixedpoint_nn.interchange.onnx.integers.reader import ImportedIntegers, has_integers, imported_integers
 from fixedpoint_nn.interchange.onnx.own_file import restored
@@ -43,7 +44,8 @@ def from_onnx(
     file's integers. `input` is the quantizer of inputs that the file does not quantise. With `softmax=False` a softmax
     at the end is omitted. With `quantised=False` a file with QuantizeLinear and DequantizeLinear becomes the float
     network that was quantised, whose values keep the quantisers' ranges: for operators that have no exact form for
-    integers, such as an LSTM between quantisers.
+    integers, such as an LSTM between quantisers, and for files whose scales depend on the data
+    (DynamicQuantizeLinear), whose weights are dequantised.
 
     Raises `UnsupportedModel`, which names every node that cannot be converted.
 
@@ -82,7 +84,7 @@ def any_kind(
         return own
     model = whole.only(outputs)
     if not quantised:
-        return converted(as_floats(model), batched, shapes, constants)
+        return converted(as_floats(with_real_values(model)), batched, shapes, constants)
     if has_integers(model):
         return imported_integers(
             model, batched=batched, shapes=shapes, constants=constants, quantizers=input, softmax=softmax

@@ -32,7 +32,11 @@ PAIRS = {"QLinearAdd": "Add", "QLinearMul": "Mul"}
 DEPENDS = (
     "DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "DynamicQuantizeLinear", "MatMulIntegerToFloat", "QAttention",
 )  # fmt: skip
-REASONS = dict.fromkeys(DEPENDS, "its scales depend on the data; quantise the model statically")
+REASONS = dict.fromkeys(
+    DEPENDS,
+    "its scales depend on the data; quantise the model statically, or read its float network by quantised=False or "
+    "`fixedpoint-nn import --floats`",
+)
 
 
 def with_parts(model: OnnxModel) -> OnnxModel:

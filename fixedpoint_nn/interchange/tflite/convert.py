@@ -14,6 +14,7 @@ import numpy as np
 from fixedpoint_nn.interchange.affine.centred import Shifted
 from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, integer_format
 from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
+from fixedpoint_nn.interchange.tflite.as_floats import as_floats
 from fixedpoint_nn.interchange.tflite.dilation import with_dilations
 from fixedpoint_nn.interchange.tflite.file import read
 from fixedpoint_nn.interchange.tflite.float_islands import without_float_islands
@@ -41,7 +42,11 @@ MOST = {"products": 1 << 35, "values": 1 << 28, "entries of tables": 1 << 23}  #
 
 
 def from_tflite(
-    source: str | os.PathLike[str] | bytes, *, softmax: bool = True, outputs: Sequence[str] | None = None
+    source: str | os.PathLike[str] | bytes,
+    *,
+    softmax: bool = True,
+    outputs: Sequence[str] | None = None,
+    quantised: bool = True,
 ) -> Graph | Quantized:
     """The network of a TFLite file (its path or its bytes): quantised if the file is, else over floats.
 
@@ -49,11 +54,14 @@ def from_tflite(
     it quantises as the file states, and returns the file's integers.
     With `softmax=False` a softmax at the end is omitted: the argmax is the same, and the engine has no products as
     wide as the 8-bit softmax needs. `outputs` names the tensors to compute in place of the file's own outputs, and what
-    only those need is not read. Raises `UnsupportedModel`.
+    only those need is not read. With `quantised=False` a quantised file, or one with quantised weights beside floats,
+    becomes the float network that was quantised. Raises `UnsupportedModel`.
 
     >>> fixed = from_tflite("model.tflite", softmax=False)  # doctest: +SKIP
     """
     model = read(source).only(outputs)
+    if not quantised:
+        return float_conversion(as_floats(model)).net
     return float_conversion(model).net if is_float(model) else TfliteConversion(model, softmax).network()
 
 

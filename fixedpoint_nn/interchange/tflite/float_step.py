@@ -61,7 +61,8 @@ class FloatStep(OperatorTensors):
             raise Unsuited(f"has the input {tensor.name!r}, which is computed, and a constant is needed")
         if tensor.scales:
             raise Unsuited(
-                f"has the {tensor.dtype} input {tensor.name!r} beside floats, which TFLite then rounds"
+                f"has the {tensor.dtype} input {tensor.name!r} beside floats, which TFLite then rounds; read the float "
+                "network by quantised=False or `fixedpoint-nn import --floats`"
             )
         return found.astype(np.float32) if found.dtype.kind == "f" else found
 

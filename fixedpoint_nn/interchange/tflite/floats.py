@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from fixedpoint_nn.interchange.affine.constants import Unsuited
+from fixedpoint_nn.interchange.tflite.as_floats import real_values
 from fixedpoint_nn.interchange.tflite.dilation import with_dilations
-from fixedpoint_nn.interchange.tflite.float_operators import FLOAT_OPERATORS
+from fixedpoint_nn.interchange.tflite.float_operators import FLOAT_OPERATORS, simple
 from fixedpoint_nn.interchange.tflite.float_step import FloatStep
 from fixedpoint_nn.interchange.tflite.leading_axis import with_leading_axes
 from fixedpoint_nn.interchange.tflite.model import TfliteModel, TfliteOperator
@@ -27,6 +26,8 @@ OPSET = 17
 FLOATS = ("float32", "float16")
 INPUTS = {"float32": "FLOAT", "int32": "INT32", "int64": "INT64"}
 BATCH = "batch"
+QUANTISERS = "QUANTIZE", "DEQUANTIZE"  # which change no real number
+PASSED = simple("Identity")
 
 
 def is_float(model: TfliteModel) -> bool:
@@ -126,9 +127,9 @@ def _label(model: TfliteModel, operator: TfliteOperator) -> str:
 def _translate(step: FloatStep, names: dict[int, str]) -> None:
     """Add the operations of one operator; its results have their tensors' names."""
     if step.operator.kind == "DEQUANTIZE" and step.tensor(0).data is not None:
-        step.names[step.operator.outputs[0]] = step.constant(_floats(step))
+        step.names[step.operator.outputs[0]] = step.constant(real_values(step.tensor(0)))
         return
-    translate = FLOAT_OPERATORS.get(step.operator.kind)
+    translate = PASSED if step.operator.kind in QUANTISERS else FLOAT_OPERATORS.get(step.operator.kind)
     if translate is None:
         raise unknown(step.operator.kind)
     made = translate(step)
@@ -144,22 +145,3 @@ def _identity(part: str, source: str, name: str) -> OnnxOperation:
     from fixedpoint_nn.interchange.onnx.model import OnnxOperation
 
     return OnnxOperation(part, "Identity", (source,), (name,))
-
-
-def _floats(step: FloatStep) -> Array:
-    """The floats of a constant: of 16 bits, or codes with a scale."""
-    tensor = step.tensor(0)
-    if tensor.data is None:
-        raise Unsuited(f"has the input {tensor.name!r}, which is computed")
-    if tensor.data.dtype.kind == "f":
-        return tensor.data.astype(np.float32)
-    if len(tensor.scales) not in (1, tensor.shape[tensor.axis] if tensor.shape else 1):
-        raise Unsuited(f"has the input {tensor.name!r} with {len(tensor.scales)} scales")
-    shape = [1] * len(tensor.shape)
-    if len(tensor.scales) > 1:
-        shape[tensor.axis] = -1
-    scales, zeros = np.asarray(tensor.scales, np.float32), np.asarray(tensor.zeros or (0,))
-    found: Array = (
-        tensor.data.astype(np.float32) - zeros.reshape(shape if zeros.size > 1 else ())
-    ) * scales.reshape(shape if scales.size > 1 else ())
-    return found.astype(np.float32)

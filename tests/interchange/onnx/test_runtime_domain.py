@@ -18,6 +18,7 @@ from fixedpoint_nn import RtlModel, from_onnx, load_model
 from fixedpoint_nn.interchange.comparison import compare
 from fixedpoint_nn.interchange.onnx.file import read
 from fixedpoint_nn.interchange.onnx.integers.reader import imported_integers
+from fixedpoint_nn.interchange.onnx.runtime_domain import REASONS
 from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from tests.interchange.onnx.models import node, reference
 
@@ -165,9 +166,9 @@ def test_products(kind: str, per_channel: bool, turned: int) -> None:
         (
             "DynamicQuantizeMatMul",
             "f w s0 z0",
-            "its scales depend on the data; quantise the model statically",
+            REASONS["QAttention"],
         ),
-        ("QAttention", "x w c s0 s1", "its scales depend on the data; quantise the model statically"),
+        ("QAttention", "x w c s0 s1", REASONS["QAttention"]),
     ],
 )
 def test_what_has_no_fixed_integers_is_refused_with_the_reason(op: str, names: str, reason: str) -> None:

@@ -274,5 +274,6 @@ def test_all_that_cannot_be_converted_is_named() -> None:
     assert refused.value.refusals == (
         "SIN 'wave' is an operator that is not supported",
         "ADD 'sign' has the fused activation SIGN_BIT",
-        "FULLY_CONNECTED 'hybrid' has the int8 input 'codes' beside floats, which TFLite then rounds",
+        "FULLY_CONNECTED 'hybrid' has the int8 input 'codes' beside floats, which TFLite then rounds; read the float "
+        "network by quantised=False or `fixedpoint-nn import --floats`",
     )
