@@ -29,6 +29,7 @@ from fixedpoint_nn.interchange.onnx.integers.chain import (
 from fixedpoint_nn.interchange.onnx.integers.constants import scaled
 from fixedpoint_nn.interchange.onnx.integers.joining import product_of_two, sum_of_two
 from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, meaning, reals
+from fixedpoint_nn.interchange.onnx.integers.quotient import quotient_of_two
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
 from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
@@ -137,7 +138,12 @@ def multiply(step: IntegerStep) -> OnnxValue:
 
 @operator("Div")
 def divide(step: IntegerStep) -> OnnxValue:
-    """Convert Div by constants."""
+    """Convert Div."""
+    if _both(step):
+        return quotient_of_two(step)
+    if isinstance(step.operands[1], OnnxValue):
+        v = step.value(1, kind="")
+        return linked(v, Curve("reciprocal", _reciprocal, 0), Times(numbers(step, 0, v)))
     v = step.value(0, kind="")
     by = numbers(step, 1, v)
     if not all(by):
@@ -274,11 +280,15 @@ def _erf(y: Any) -> Any:
     return FUNCTIONS["erf"].value(y.astype(np.float64))
 
 
+def _reciprocal(y: Any) -> Any:
+    return 1 / y
+
+
 _curve("Erf", _erf)
 _curve("Exp", np.exp)
 _curve("Sqrt", lambda y: np.sqrt(np.maximum(y, 0)))
 _curve("Softplus", lambda y: np.logaddexp(y.astype(np.float64), 0))
-_curve("Reciprocal", lambda y: 1 / y, 0)
+_curve("Reciprocal", _reciprocal, 0)
 _curve("Abs", np.abs, 0)
 _curve("Softsign", lambda y: y / (1 + np.abs(y)))
 _curve("Mish", lambda y: y * np.tanh(np.logaddexp(y.astype(np.float64), 0)), 0)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from math import frexp
 from typing import Any
 
@@ -30,14 +31,16 @@ from fixedpoint_nn.numerics.rounding import Rounding
 from fixedpoint_nn.numerics.value_table import ValueTable
 
 MOST_PAIRS = 1 << 16
+DIVIDED = 2  # in the place of a sign
 WEIGHT_BITS = (*range(17), 20, 24)  # of the larger scale's weight, tried in this order
 FACTOR_BITS = 31
 MOST_EXACT_BITS = 28  # of weights for values that are not rounded
+MOST_TERMS, SAME = 1 << 14, Fraction(1, 1 << 50)  # of a mean, whose scale is a quotient of doubles
 
 
 @dataclass(frozen=True)
 class JoinedOperands:
-    """Two operands that are added (with `sign` of the second) or, with sign 0, multiplied."""
+    """Two operands that are added (with `sign` of the second) or, with sign 0, multiplied, or `DIVIDED`."""
 
     sign: int
     one: Reals
@@ -46,6 +49,8 @@ class JoinedOperands:
     def real(self, a: Any, b: Any, dtype: Any) -> Any:
         """The real results for integers a and b, with every operation computed in `dtype`."""
         x, y = (applied(kind.chain, ints, dtype) for kind, ints in ((self.one, a), (self.two, b)))
+        if self.sign == DIVIDED:
+            return x / y
         return x * y if not self.sign else x + y if self.sign > 0 else x - y
 
 
@@ -64,9 +69,8 @@ def sum_of_two(step: IntegerStep, sign: int) -> OnnxValue:
     values, dims = pair_of(step)
     one, two = (reals(v) for v in values)
     rounds = step.rounding
-    small = (one.high - one.low + 1) * (two.high - two.low + 1) <= MOST_PAIRS
-    if rounds is not None and small and channels(one.chain) == channels(two.chain) == 1:
-        return _rounded(step, values, dims, JoinedOperands(sign, one, two), rounds)
+    if rounds is not None and few_pairs(one, two):
+        return rounded_pairs(step, values, dims, JoinedOperands(sign, one, two), rounds)
     scales = one.scale, two.scale
     if rounds is not None and rounds.how is np.rint and not rounds.early:
         return _together(step, values, dims, JoinedOperands(sign, one, two), rounds)
@@ -113,6 +117,10 @@ def _signed(kind: Reals, weight: int) -> tuple[int, int]:
 
 def exact_weights(one: float, two: float) -> tuple[tuple[int, int], float]:
     """(integers in the ratio of two floats, their unit); rounded if exact ones are too long."""
+    share = Fraction(one) / Fraction(two)
+    near = share.limit_denominator(MOST_TERMS) if share < 1 else 1 / (1 / share).limit_denominator(MOST_TERMS)
+    if abs(near / share - 1) < SAME:  # such as a value and a mean of n of them
+        return (near.numerator, near.denominator), one / near.numerator
     (a, up), (b, right) = ((int(m * (1 << 24)), e) for m, e in (frexp(one), frexp(two)))
     least = min(up, right)
     a, b = a << (up - least), b << (right - least)
@@ -131,8 +139,8 @@ def product_of_two(step: IntegerStep) -> OnnxValue:
     values, dims = pair_of(step)
     one, two = (reals(v) for v in values)
     rounds = step.rounding
-    if rounds is not None and (one.high - one.low + 1) * (two.high - two.low + 1) <= MOST_PAIRS:
-        return _rounded(step, values, dims, JoinedOperands(0, one, two), rounds)
+    if rounds is not None and few_pairs(one, two):
+        return rounded_pairs(step, values, dims, JoinedOperands(0, one, two), rounds)
     ends = [x * y for x in integer_range(one) for y in integer_range(two)]
     low, high = min(ends), max(ends)
     try:
@@ -145,7 +153,13 @@ def product_of_two(step: IntegerStep) -> OnnxValue:
     return replace(made, kind=kind)
 
 
-def _rounded(
+def few_pairs(one: Reals, two: Reals) -> bool:
+    """Whether all pairs of integers fit a table, which is the same for all channels."""
+    pairs = (one.high - one.low + 1) * (two.high - two.low + 1)
+    return pairs <= MOST_PAIRS and channels(one.chain) == channels(two.chain) == 1
+
+
+def rounded_pairs(
     step: IntegerStep, values: list[OnnxValue], dims: tuple[int, ...], pair: JoinedOperands, rounds: Rounds
 ) -> OnnxValue:
     """The codes of the following quantiser, whose own node is then skipped."""
@@ -174,7 +188,8 @@ def joined_codes(
     if len(codes) > MOST_PAIRS:
         raise Refused(f"its operands have {len(codes):,} pairs of codes, and {MOST_PAIRS:,} is the most")
     layer = None
-    if pair.one.linear and pair.two.linear and all(isinstance(link, Within) for link in step.between):
+    linear = pair.sign != DIVIDED and pair.one.linear and pair.two.linear
+    if linear and all(isinstance(link, Within) for link in step.between):
         layer = _line(step.name, pair, a, b, codes, rounds)
     if layer is None:
         layer = _table(step.name, pair, codes, rounds)

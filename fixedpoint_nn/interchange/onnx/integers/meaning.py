@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.onnx.integers.chain import Chain, Times, applied, channels
+from fixedpoint_nn.interchange.onnx.integers.chain import Chain, Times, Within, applied, channels, line
 from fixedpoint_nn.interchange.onnx.masks import MASK_BEHIND
 from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numerics.arrays import Array
@@ -52,10 +52,10 @@ class Reals:
 
     @property
     def scale(self) -> float:
-        """The factor if the chain is one positive factor; else raises Refused."""
-        match self.chain:
-            case (Times((scale,)),) if scale > 0:
-                return scale
+        """The factor if the chain is a product of factors for all channels, positive; else raises Refused."""
+        found = line(self.chain) if not any(isinstance(link, Within) for link in self.chain) else None
+        if found is not None and len(found[0]) == 1 and found[0][0] > 0 and not found[1].any():
+            return float(found[0][0])
         raise Refused("its operand is more than integers times one positive scale; quantise it before")
 
     @property
