@@ -13,6 +13,7 @@ import numpy as np
 
 from fixedpoint_nn.hardware.compiler.computation import computation, new_target, padded
 from fixedpoint_nn.hardware.compiler.constants import Constants
+from fixedpoint_nn.hardware.compiler.dense_copy import all_walkable
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.expression import Expression, Scale, load
 from fixedpoint_nn.hardware.compiler.ir import Declare, Item
@@ -89,6 +90,7 @@ class Builder:
         **options: Any,
     ) -> View:
         """Append the computation of an expression into `target` or a new buffer; returns the view of the result."""
+        expression = all_walkable(self, expression, path)
         item, view = computation(
             expression, self.layer, self.refused, path, self.lanes, target, in_rows, **options
         )

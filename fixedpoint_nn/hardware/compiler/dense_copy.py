@@ -3,20 +3,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
+from typing import Any, Protocol
 
 import numpy as np
 
-from fixedpoint_nn.hardware.compiler.builder import Builder
 from fixedpoint_nn.hardware.compiler.computation import has_rows_first
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
-from fixedpoint_nn.hardware.compiler.kernel import Path
+from fixedpoint_nn.hardware.compiler.expression import Expression
+from fixedpoint_nn.hardware.compiler.kernel import Path, Target
 from fixedpoint_nn.hardware.compiler.kernel_selection import is_rows, pixel_atoms
 from fixedpoint_nn.hardware.compiler.strided_view import View, dense_axes, merge
 
 LOOPS = 2  # over pixels
 MOST_PIECES = 512  # runs per copy
+
+
+class Copier(Protocol):
+    """What copies take: the program under construction."""
+
+    def target(self, shape: Sequence[int], in_rows: bool = True) -> tuple[Target, tuple[int, ...]]:
+        """(new buffer for a value, its strides)."""
+
+    def copied(self, view: View, path: Path, target: Target | None = None, **options: Any) -> View:
+        """Append a copy of a view; returns the view of the copy."""
 
 
 def in_rows(view: View, lanes: int) -> bool:
@@ -29,13 +41,27 @@ def is_flattened(view: View) -> bool:
     return any(len(merge(axis)) > 1 for axis in view.axes[1:3])
 
 
-def walkable(builder: Builder, view: View, path: Path) -> View:
+def walkable(builder: Copier, view: View, path: Path) -> View:
     """The view, or a copy if one run cannot iterate over the pixels of a sample."""
-    many = view.window is None and len(pixel_atoms(view.axes[1:-1])) > LOOPS
-    return dense(builder, view, path) if many else view
+    return dense(builder, view, path) if has_more_loops(view) else view
 
 
-def dense(builder: Builder, view: View, path: Path) -> View:
+def has_more_loops(view: View) -> bool:
+    """Whether one run cannot iterate over the pixels of a sample."""
+    return view.window is None and len(pixel_atoms(view.axes[1:-1])) > LOOPS
+
+
+def all_walkable(builder: Copier, expression: Expression, path: Path) -> Expression:
+    """The expression over walkable views; one that sums along an axis of its view keeps its views."""
+    terms = expression.terms
+    if any(getattr(term, "over", ()) for term in terms) or not any(
+        has_more_loops(view) for term in terms for view in term.views()
+    ):
+        return expression
+    return expression.over_views(lambda view: walkable(builder, view, path))
+
+
+def dense(builder: Copier, view: View, path: Path) -> View:
     """A copy in rows, sample by sample, in several runs if needed."""
     atoms = pixel_atoms(view.axes[:-1])
     outer, inner = atoms[:-LOOPS], atoms[-LOOPS:]

@@ -20,7 +20,7 @@ from fixedpoint_nn.hardware.compiler.column_halves import (
     maximum_of_halves,
     windows_of_halves,
 )
-from fixedpoint_nn.hardware.compiler.dense_copy import dense, in_rows, is_flattened, walkable
+from fixedpoint_nn.hardware.compiler.dense_copy import dense, has_more_loops, in_rows, is_flattened, walkable
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.expression import Dot, Expression, Multiplier, Product, Scale, load
 from fixedpoint_nn.hardware.compiler.ir import StoreArgmax
@@ -208,10 +208,13 @@ def reduce(scope: Scope, place: int, node: TracedNode) -> Value:
             )
         raise LoweringError("sums a sample to one word without an axis for it; set keepdims=True")
     aligned = is_broadcast(view) or in_rows(view, scope.builder.lanes)
-    if view.window is None and len(view.axes) - 1 not in over and not aligned:
+    last = len(view.axes) - 1
+    others = tuple(() if axis in over else atoms for axis, atoms in enumerate(view.axes[:-1]))
+    if (view.window is None and last not in over and not aligned) or has_more_loops(
+        replace(view, axes=(*others, view.axes[-1]))
+    ):
         view = dense(scope.builder, view, scope.path(place))
     walked = tuple(atom for axis in over for atom in view.axes[axis])
-    last = len(view.axes) - 1
     channels_too = last in over
     kept = [
         () if axis in over else atoms
