@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,3 +116,6 @@ class FloatStep(OperatorTensors):
         op, limits = ACTIVATIONS[kind]
         made: str = self.add(op, [name, *(self.constant(limit, np.float32) for limit in limits)])
         return made
+
+
+Translate = Callable[[FloatStep], "str | Sequence[str]"]

@@ -42,6 +42,7 @@ CASES: list[Case] = [
     ("ADD", [None, floats(4)], IMAGE, options("Add", fusedActivationFunction=1)),
     ("SUB", [None, floats(1, 1, 4)], IMAGE, options("Sub", fusedActivationFunction=2)),
     ("MUL", [floats(1, 6, 5, 1), None], IMAGE, options("Mul", fusedActivationFunction=3)),
+    ("POW", [None, np.float32(2)], IMAGE, options("Pow")),
     ("DIV", [None, floats(4)], IMAGE, options("Div")),
     ("MAXIMUM", [None, np.float32(0.3)], IMAGE, options("MaximumMinimum")),
     ("MINIMUM", [None, floats(4)], IMAGE, options("MaximumMinimum")),
@@ -151,7 +152,19 @@ CASES: list[Case] = [
 ]
 POSITIVE = ("LOG", "SQRT", "RSQRT")
 CASES += [(name, [None], IMAGE, None) for name in POSITIVE]
-ELSEWHERE = {"ELU", "SPLIT", "SPLIT_V", "UNPACK", "SQUEEZE", "SPACE_TO_DEPTH"}
+COMPARISONS = ("GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL")
+ELSEWHERE = {
+    "ELU",
+    "SPLIT",
+    "SPLIT_V",
+    "UNPACK",
+    "SQUEEZE",
+    "SPACE_TO_DEPTH",
+    "SELECT",
+    "SELECT_V2",
+    *COMPARISONS,
+}
+ELSEWHERE |= {"LOGICAL_AND", "LOGICAL_OR", "LOGICAL_NOT", "UNIDIRECTIONAL_SEQUENCE_LSTM"}
 
 
 def one(case: Case) -> bytes:
@@ -186,6 +199,56 @@ def test_elu_which_the_reference_kernels_lack() -> None:
 
 def test_every_operator_has_a_case() -> None:
     assert {case[0] for case in CASES} | ELSEWHERE == set(FLOAT_OPERATORS)
+
+
+@pytest.mark.parametrize("kind", COMPARISONS)
+def test_a_comparison_chooses(kind: str, tmp_path: Path) -> None:
+    model = ModelBuilder()
+    x = model.input(IMAGE, "float32")
+    low, high = model.constant(np.float32(-0.25)), model.constant(floats(4))
+
+    def truth(operator: str, *inputs: int) -> int:
+        made: int = model.operator(operator, list(inputs), IMAGE, None, "bool")
+        return made
+
+    one, two = truth(kind, x, high), truth("LESS", x, low)
+    both = truth("LOGICAL_OR", truth("LOGICAL_AND", one, truth("LOGICAL_NOT", two)), two)
+    y = model.operator("SELECT_V2", [both, x, high], IMAGE, None, "float32")
+    turned = model.operator("NEG", [y], IMAGE, None, "float32")
+    z = model.operator("SELECT", [two, turned, y], IMAGE, None, "float32")
+    checked(model.finish([z]), floats(3, *IMAGE[1:]), tmp_path / "model.tflite")
+
+
+@pytest.mark.parametrize("coupled", [False, True])
+@pytest.mark.parametrize("peepholes", [False, True])
+def test_an_lstm_in_one_operator(coupled: bool, peepholes: bool, tmp_path: Path) -> None:
+    model, n, ins = ModelBuilder(), 4, 3
+    x = model.input((1, 5, ins), "float32")
+
+    def gates(used: bool, *shape: int) -> list[int]:
+        return [
+            -1 if coupled and gate == 0 or not used else model.constant(floats(*shape)) for gate in range(4)
+        ]
+
+    seen = gates(peepholes, n)[:3]
+    states = [model.tensor((1, n), "float32", variable=True) for _ in range(2)]
+    takes = [
+        x,
+        *gates(True, n, ins),
+        *gates(True, n, n),
+        *seen,
+        *gates(True, n),
+        -1,
+        -1,
+        *states,
+        -1,
+        -1,
+        -1,
+        -1,
+    ]
+    made = options("UnidirectionalSequenceLSTM", fusedActivationFunction=4)
+    y = model.operator("UNIDIRECTIONAL_SEQUENCE_LSTM", takes, (1, 5, n), made, "float32")
+    checked(model.finish([y]), floats(3, 5, ins), tmp_path / "model.tflite")
 
 
 def test_parts_of_a_value_come_apart_and_together(tmp_path: Path) -> None:
