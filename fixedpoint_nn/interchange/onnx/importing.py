@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 from fixedpoint_nn.interchange.onnx.as_floats import as_floats
 from fixedpoint_nn.interchange.onnx.dynamic import with_real_values
 from fixedpoint_nn.interchange.onnx.file import read
-from fixedpoint_nn.interchange.onnx.integers.reader import ImportedIntegers, has_integers, imported_integers
+from fixedpoint_nn.interchange.onnx.integers.conversion import ImportedIntegers
+from fixedpoint_nn.interchange.onnx.integers.reader import has_integers, imported_integers
 from fixedpoint_nn.interchange.onnx.own_file import restored
 from fixedpoint_nn.interchange.onnx.reader import Imported, converted
 from fixedpoint_nn.interchange.onnx.writer import model_of

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.interchange.onnx.doors import Door
-from fixedpoint_nn.interchange.onnx.integers.reader import ImportedIntegers, Outlet
+from fixedpoint_nn.interchange.onnx.integers.conversion import ImportedIntegers, Outlet
 from fixedpoint_nn.interchange.onnx.model import OnnxError, OnnxModel
 from fixedpoint_nn.interchange.onnx.nodes import Nodes
 from fixedpoint_nn.interchange.onnx.value import BATCH, MOST_ELEMENTS

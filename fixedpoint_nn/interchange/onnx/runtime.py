@@ -15,9 +15,9 @@ from fixedpoint_nn.interchange.onnx.classical import INNER
 from fixedpoint_nn.interchange.onnx.doors import Door
 from fixedpoint_nn.interchange.onnx.file import package, read
 from fixedpoint_nn.interchange.onnx.importing import any_kind
+from fixedpoint_nn.interchange.onnx.integers.conversion import ImportedIntegers
 from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals
 from fixedpoint_nn.interchange.onnx.integers.outputs import GridMeaning
-from fixedpoint_nn.interchange.onnx.integers.reader import ImportedIntegers
 from fixedpoint_nn.interchange.onnx.model import OnnxError
 from fixedpoint_nn.interchange.onnx.open_sizes import shapes_of
 from fixedpoint_nn.interchange.onnx.reader import Imported

@@ -17,7 +17,8 @@ from onnx.backend.base import Backend, BackendRep
 
 from fixedpoint_nn import Tensor
 from fixedpoint_nn.interchange.onnx.file import SMALL, read
-from fixedpoint_nn.interchange.onnx.integers.reader import ImportedIntegers, has_integers, imported_integers
+from fixedpoint_nn.interchange.onnx.integers.conversion import ImportedIntegers
+from fixedpoint_nn.interchange.onnx.integers.reader import has_integers, imported_integers
 from fixedpoint_nn.interchange.onnx.reader import Imported, imported
 from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 

@@ -18,7 +18,8 @@ pytest.importorskip("onnxruntime", reason="the runtime is in the `onnx` extra")
 from fixedpoint_nn import emit, from_onnx, load_model
 from fixedpoint_nn.hardware.verify.verify import verify
 from fixedpoint_nn.interchange.onnx.file import read
-from fixedpoint_nn.interchange.onnx.integers.reader import ImportedIntegers, imported_integers
+from fixedpoint_nn.interchange.onnx.integers.conversion import ImportedIntegers
+from fixedpoint_nn.interchange.onnx.integers.reader import imported_integers
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.network.serialization import save
 from tests.interchange.onnx.models import model, node, reference
