@@ -20,9 +20,9 @@ from fixedpoint_nn.interchange.tflite.real_functions import (
     gelu,
     gelu_by_tanh,
     logistic,
-    rounded,
     tanh,
 )
+from fixedpoint_nn.interchange.tflite.real_functions import log as log_of
 from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep
 
 EITHER = "int8", "uint8"
@@ -63,7 +63,7 @@ def log(step: TfliteStep) -> Made:
     lowest = np.float32(output.codes[0] - output.zero) * np.float32(output.scale)
 
     def function(x: Any) -> Any:
-        return np.where(x > 0, rounded(np.log)(np.where(x > 0, x, ONE)), lowest)
+        return np.where(x > 0, log_of(np.where(x > 0, x, ONE)), lowest)
 
     return curve(function)(step)
 

@@ -20,12 +20,14 @@ from fixedpoint_nn.interchange.tflite.codes import tabulated_steps
 from fixedpoint_nn.interchange.tflite.model import TfliteModel, TfliteOperator, TfliteTensor
 from fixedpoint_nn.interchange.tflite.real_functions import (
     ONE,
+    cos,
     elu,
     exp,
     gelu,
     gelu_by_tanh,
+    log,
     logistic,
-    rounded,
+    sin,
     tanh,
 )
 from fixedpoint_nn.interchange.tflite.step import RELU, RELU6, RELU_N1_TO_1, Made, TfliteStep
@@ -74,7 +76,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "ABS": _plain(np.abs),
     "ADD": _arithmetic(np.add),
     "CEIL": _plain(np.ceil),
-    "COS": _plain(rounded(np.cos)),
+    "COS": _plain(cos),
     "DIV": _arithmetic(np.divide),
     "ELU": _plain(elu),
     "EXP": _plain(exp),
@@ -84,7 +86,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
         lambda x: x * np.clip(x + np.float32(3), np.float32(0), np.float32(6)) / np.float32(6)
     ),
     "LEAKY_RELU": lambda options, x: np.where(x > 0, x, x * np.float32(options["Alpha"])),
-    "LOG": _plain(rounded(np.log)),
+    "LOG": _plain(log),
     "LOGISTIC": _plain(_logistic),
     "MAXIMUM": _plain(np.maximum),
     "MINIMUM": _plain(np.minimum),
@@ -96,7 +98,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "RELU_N1_TO_1": _clip(-1, 1),
     "ROUND": _plain(np.rint),
     "RSQRT": _plain(lambda x: ONE / np.sqrt(x)),
-    "SIN": _plain(rounded(np.sin)),
+    "SIN": _plain(sin),
     "SQRT": _plain(np.sqrt),
     "SQUARE": _plain(np.square),
     "SQUARED_DIFFERENCE": _plain(lambda x, y: np.square(x - y)),

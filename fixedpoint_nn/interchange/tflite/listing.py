@@ -10,10 +10,10 @@ REMARKS = {
     "ABS": "with a sign",
     "BATCH_MATMUL": "with a sign; of two values of equal batches, or a value and a constant matrix",
     "ELU": "int8; TFLite has no reference kernel of it, its usual one is the judge",
-    "EXP": "with a sign; the C library's `exp`, correctly rounded",
-    "GELU": "the C library's `erfc` or `tanh`, correctly rounded",
+    "EXP": "with a sign; by the C library's `expf`",
+    "GELU": "by the C library's `erfcf` or `tanhf`",
     "L2_NORMALIZATION": "8 bits; the engine has no products as wide as it needs",
-    "LOG": "with a sign; the C library's `log`, correctly rounded",
+    "LOG": "with a sign; by the C library's `logf`",
     "MIRROR_PAD": "any axes but the batch",
     "PADV2": "with a constant; any axes but the batch",
     "PRELU": "8 bits; constant slopes of any shape",
@@ -34,7 +34,7 @@ REMARKS = {
     "FULLY_CONNECTED": "a scale for each channel; one row or several for each sample",
     "GATHER": "of constant places, or of a constant's rows by token ids that are an input",
     "HARD_SWISH": "8 bits only, as in TFLite",
-    "LOGISTIC": "8 bits: the C library's `exp`, correctly rounded",
+    "LOGISTIC": "8 bits: by the C library's `expf`",
     "MAXIMUM": "of two values of one scale, or a value and a constant of it",
     "MEAN": "over any axes but the batch",
     "MINIMUM": "of two values of one scale, or a value and a constant of it",
@@ -49,7 +49,7 @@ REMARKS = {
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "8-bit states, 16-bit cells; peepholes, coupled gates, a projection, both clips",
     "STRIDED_SLICE": "without an ellipsis, a new axis or an offset",
     "SUB": "of two values, or a value and a constant",
-    "TANH": "8 bits: the C library's `tanh`, correctly rounded",
+    "TANH": "8 bits: by the C library's `tanhf`",
 }
 
 

@@ -1,29 +1,26 @@
 # SPDX-License-Identifier: MIT
-"""Functions of 32-bit floats, as the kernels of TFLite compute them by those of the C library, correctly rounded."""
+"""Functions of 32-bit floats, as the kernels of TFLite compute them by those of the C library."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import erfc, sqrt
 from typing import Any
 
 import numpy as np
 
+from fixedpoint_nn.interchange.tflite.c_library import of_floats
+
 ONE, HALF = np.float32(1), np.float32(0.5)
 SQRT_2_OVER_PI = np.float32(sqrt(2 / np.pi))
 
 
-def rounded(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A function of doubles, rounded to 32-bit floats."""
-    return lambda x: function(x.astype(np.float64)).astype(np.float32)
-
-
-exp, tanh, expm1 = rounded(np.exp), rounded(np.tanh), rounded(np.expm1)
-_erfc = rounded(np.vectorize(erfc, otypes=[np.float64]))
+exp, tanh, expm1 = of_floats("expf", np.exp), of_floats("tanhf", np.tanh), of_floats("expm1f", np.expm1)
+log, sin, cos = of_floats("logf", np.log), of_floats("sinf", np.sin), of_floats("cosf", np.cos)
+_erfc = of_floats("erfcf", np.vectorize(erfc, otypes=[np.float64]))
 
 
 def logistic(x: Any) -> Any:
-    """1 / (1 + exp(-x)), with a correctly rounded exp."""
+    """1 / (1 + exp(-x))."""
     return ONE / (ONE + exp(-x))
 
 

@@ -127,3 +127,13 @@ def test_ties_are_rounded_as_in_the_interpreter(operator: str, power: int) -> No
     blob = model.finish([y])
     samples = np.arange(-128, 128, dtype=np.int8).reshape(-1, *model.tensors[x].shape[1:])
     assert np.array_equal(from_tflite(blob)(samples).ints, run(blob, samples))
+
+
+@pytest.mark.parametrize("scale", [0.004748779349029064, 0.051814887672662735, 0.012899596244096756])
+def test_a_tanh_is_the_c_librarys(scale: float) -> None:
+    """Scales where its last bit decides a code: the correctly rounded tanh would give another one."""
+    model = ModelBuilder()
+    x = model.input((1, 1), "int8", scale=scale, zero=0)
+    blob = model.finish([model.operator("TANH", [x], (1, 1), None, "int8", scale=0.01, zero=0)])
+    samples = np.arange(-128, 128).astype(np.int8).reshape(-1, 1)
+    assert np.array_equal(from_tflite(blob)(samples).ints, run(blob, samples))
