@@ -25,7 +25,7 @@ def with_real_values(model: OnnxModel) -> OnnxModel:
     """The model without quantisers whose scales depend on the data; operators that are not known stay."""
     state = _Reals(dict(model.constants))
     operations = [made for operation in model.operations for made in state.read(operation)]
-    return replace(model, operations=tuple(operations), constants=state.constants)
+    return replace(model, operations=tuple(operations), constants=state.constants).only(None)
 
 
 @dataclass
@@ -33,10 +33,15 @@ class _Reals:
     constants: dict[str, Any]
     codes: set[str] = field(default_factory=set)  # real numbers in the place of codes
     sums: set[str] = field(default_factory=set)  # floats in the place of 32-bit sums
+    rows: dict[str, OnnxOperation] = field(default_factory=dict)  # rows that ids choose from a constant
 
     def read(self, operation: OnnxOperation) -> list[OnnxOperation]:
         """The operations in the place of this one."""
         inputs, first = operation.inputs, operation.inputs[:1]
+        if operation.op == "Gather" and self._constant(inputs, 0) is not None:
+            self.rows |= dict.fromkeys(operation.outputs, operation)
+        if operation.op == "DequantizeLinear" and inputs[0] in self.rows:
+            return [self._real_rows(operation, self.rows[inputs[0]])]
         if operation.op == "DynamicQuantizeLinear":
             codes, *about = operation.outputs
             self.codes.add(codes)
@@ -83,6 +88,17 @@ class _Reals:
             real = dequantised(self.constants[inputs[place]], *shaped)
             inputs[place] = self._named(operation, name, real.transpose(0, 2, 1))
         return replace(operation, op="LSTM", inputs=tuple(inputs[:8]), domain="")
+
+    def _real_rows(self, operation: OnnxOperation, chosen: OnnxOperation) -> OnnxOperation:
+        """The rows of the dequantised table."""
+        table = self.constants[chosen.inputs[0]]
+        about = self._constant(operation.inputs, 1), self._constant(operation.inputs, 2)
+        if about[0] is None or about[0].size > 1 or (len(operation.inputs) > 2 and about[1] is None):
+            return operation
+        real = self._named(operation, "table", dequantised(table, *about))
+        return replace(
+            chosen, name=operation.name, inputs=(real, *chosen.inputs[1:]), outputs=operation.outputs
+        )
 
     def _constant(self, inputs: Sequence[str], place: int) -> Array | None:
         name = inputs[place] if place < len(inputs) else ""

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 from fixedpoint_nn.interchange.onnx.model import OnnxModel, OnnxOperation
-from fixedpoint_nn.numerics.arrays import Array
 
 RUNTIME = "com.microsoft"
 SAME = ("QuantizeLinear", "DequantizeLinear")  # ONNX's, for more types
@@ -28,7 +27,6 @@ PARTS = {
     "QLinearLeakyRelu": "LeakyRelu",
     "QLinearReduceMean": "ReduceMean",
 }
-PAIRS = {"QLinearAdd": "Add", "QLinearMul": "Mul"}
 DEPENDS = (
     "DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "DynamicQuantizeLinear", "MatMulIntegerToFloat", "QAttention",
 )  # fmt: skip
@@ -43,11 +41,11 @@ def with_parts(model: OnnxModel) -> OnnxModel:
     """The model with such nodes expanded where that gives the same integers."""
     operations: list[OnnxOperation] = []
     for operation in model.operations:
-        operations += _parts(operation, model.constants) if operation.domain == RUNTIME else [operation]
+        operations += _parts(operation) if operation.domain == RUNTIME else [operation]
     return replace(model, operations=tuple(operations))
 
 
-def _parts(node: OnnxOperation, constants: Mapping[str, Array]) -> list[OnnxOperation]:
+def _parts(node: OnnxOperation) -> list[OnnxOperation]:
     """The standard nodes that compute the same as this node of ONNX Runtime's own domain."""
     if node.op in SAME:
         return [replace(node, domain="")]
@@ -58,9 +56,6 @@ def _parts(node: OnnxOperation, constants: Mapping[str, Array]) -> list[OnnxOper
     if node.op == "QLinearConcat":
         groups = [node.inputs[i : i + 3] for i in range(2, len(node.inputs), 3)]
         return _surrounded(node, "Concat", groups, node.inputs[:2], node.attributes)
-    if node.op in PAIRS and any(node.inputs[i] in constants for i in (0, 3)):
-        groups = [node.inputs[:3], node.inputs[3:6]]
-        return _surrounded(node, PAIRS[node.op], groups, node.inputs[6:8], node.attributes)
     if node.op in KERNELS and not node.attributes.get("channels_last"):
         return [replace(node, domain="")]
     return [node]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from fixedpoint_nn import calibrate, from_onnx, quantize
@@ -79,3 +80,15 @@ def test_columns_have_zero_points_and_scales_of_their_own() -> None:
     x = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
     net: Any = from_onnx(blob, quantised=False)
     np.testing.assert_allclose(net(x), x @ ((codes.astype(int) - zeros) * scales), rtol=1e-6)
+
+
+def test_ids_choose_rows_of_the_dequantised_table() -> None:
+    codes = np.arange(-10, 10, dtype=np.int8).reshape(5, 4)
+    nodes = [
+        node("Gather", "table ids", "rows"), node("DequantizeLinear", "rows s z", "real"), node("Relu", "real", "y"),
+    ]  # fmt: skip
+    constants = {"table": codes, "s": np.float32(0.25), "z": np.int8(-3)}
+    blob = model(nodes, {"ids": ["N", 3]}, ["y"], constants, kinds={"ids": TensorProto.INT64})
+    ids = np.random.default_rng(0).integers(0, 5, (4, 3))
+    net: Any = from_onnx(blob, quantised=False)
+    np.testing.assert_array_equal(net(ids), reference(blob, {"ids": ids})[0])

@@ -232,3 +232,18 @@ def test_floats_come_in_by_the_files_own_quantiser() -> None:
     x = RNG.normal(size=(50, 7)).astype(np.float32) * 4
     network = from_onnx(blob)
     assert np.array_equal((network(x).ints + 128) / np.float32(256), reference(blob, {"x": x})[0])
+
+
+def test_a_place_is_taken_of_a_normalisation_that_nothing_rounds() -> None:
+    """As the first token's features of a text classifier: its channels keep their gains."""
+    rng = np.random.default_rng(5)
+    constants = {"s": np.float32(0.05), "z": np.int8(2), "t": np.float32(0.03), "place": np.array(0)}
+    constants |= {name: rng.normal(1, 0.4, 7).astype(np.float32) for name in ("gain", "bias")}
+    nodes = [
+        node("DequantizeLinear", "x s z", "a"), node("LayerNormalization", "a gain bias", "b"),
+        node("Gather", "b place", "c", axis=1), node("QuantizeLinear", "c t z", "y"),
+    ]  # fmt: skip
+    blob = file_of(nodes, {"x": (3, 7)}, constants, TYPES["int8"][1])
+    x = samples("int8", (3, 7), rng)
+    network: Any = from_onnx(blob)
+    assert np.array_equal(network(x).ints, reference(blob, {"x": x})[0])

@@ -233,3 +233,18 @@ def test_a_network_of_the_runtimes_own_quantiser(kind: str, per_channel: bool, t
         assert found.equal and found.exact, found
     net = load_model(tmp_path / "q.onnx")
     assert np.array_equal(RtlModel(net)(samples[:1]).ints, net(samples[:1]).ints)
+
+
+def test_a_bias_is_added_as_the_kernel_adds_it() -> None:
+    """Dequantised, added and rounded, some of these codes would be others."""
+    codes = all_codes("uint8")
+    constants = {"k": codes, "s0": np.float32(0.0013), "z0": np.uint8(120), "s1": np.float32(0.0147)}
+    constants |= {"z1": np.uint8(124), "s2": np.float32(0.015), "z2": np.uint8(119)}
+    blob = file_of(
+        [mine("QLinearAdd", "k s0 z0 x s1 z1 s2 z2", "y")], {"x": [256]}, constants, TYPES["uint8"][1]
+    )
+    x = np.repeat(codes[:, np.newaxis], 256, 1)
+    check(blob, {"x": x})
+    real = (codes - np.float32(120)) * constants["s0"] + (x - np.float32(124)) * constants["s1"]
+    plain = np.clip(np.rint(real / constants["s2"]) + 119, 0, 255)
+    assert (plain != reference(blob, {"x": x})[0]).any()

@@ -30,7 +30,7 @@ from fixedpoint_nn.interchange.onnx.integers.table import INTEGERS
 from fixedpoint_nn.interchange.onnx.model import Declared, OnnxOperation
 from fixedpoint_nn.interchange.onnx.reader import Refusal
 from fixedpoint_nn.interchange.onnx.runtime_domain import REASONS
-from fixedpoint_nn.interchange.onnx.step import OPERATORS, OnnxStep, Operand
+from fixedpoint_nn.interchange.onnx.step import OPERATORS, OnnxStep, Operand, axis_of
 from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from fixedpoint_nn.network.quantized import Quantized
@@ -192,7 +192,7 @@ class IntegerConversion(EnteredConversion):
         if isinstance(kind, Reals):
             if pooled and not (signs(kind.chain) > 0).all():
                 raise Refused("it takes the maximum of values with a negative scale; quantise them before")
-            if not pooled and channels(kind.chain) > 1:
+            if not pooled and channels(kind.chain) > 1 and not _keeps_channels(step, v):
                 raise Refused("it moves channels that have scales of their own; quantise them before")
         attributes = dict(step.operation.attributes)
         if step.operation.op == "Pad":
@@ -230,3 +230,10 @@ class IntegerConversion(EnteredConversion):
             return super()._output(declared)
         finally:
             self.operands = operands
+
+
+def _keeps_channels(step: IntegerStep, v: OnnxValue) -> bool:
+    """Whether it takes places of another axis than the channels, whose order and scales stay."""
+    if step.operation.op not in ("Gather", "Split"):
+        return False
+    return axis_of(int(step.operation.attributes.get("axis", 0)), len(v.dims)) != v.axes[-1]
