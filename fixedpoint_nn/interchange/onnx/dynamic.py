@@ -84,8 +84,8 @@ class _Reals:
         inputs = list(operation.inputs) + [""] * (12 - len(operation.inputs))
         for place, name, scale in ((1, "weights", 8), (2, "recurrence", 10)):
             about = (self._constant(inputs, where) for where in (scale, scale + 1))
-            shaped = [None if x is None else x.reshape(len(x), 1, -1) for x in about]
-            real = dequantised(self.constants[inputs[place]], *shaped)
+            factor, zero = (None if x is None else x.reshape(len(x), 1, -1) for x in about)
+            real = dequantised(self.constants[inputs[place]], factor, zero)
             inputs[place] = self._named(operation, name, real.transpose(0, 2, 1))
         return replace(operation, op="LSTM", inputs=tuple(inputs[:8]), domain="")
 

@@ -67,7 +67,9 @@ def _lstm_layer(
         columns(w, 4),
         columns(r, 4),
         columns(bias, 4),
-        *functions,
+        sigmoid=functions[0],
+        tanh=functions[1],
+        cell_tanh=functions[2],
         peepholes=None if peepholes is None else columns(peepholes, 3),
     )
     return layers.LSTM((cell,))
