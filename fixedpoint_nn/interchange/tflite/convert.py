@@ -28,6 +28,7 @@ from fixedpoint_nn.interchange.tflite.token_ids import id_quantizer, rows_chosen
 from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from fixedpoint_nn.layers.activation import Argmax
 from fixedpoint_nn.layers.graph import Graph, Node
+from fixedpoint_nn.layers.structure import Reshape, Sequential
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numerics.quantizer import Quantizer
@@ -77,6 +78,7 @@ class TfliteConversion:
     """The state of one conversion: nodes, values, and refusals so far."""
 
     def __init__(self, model: TfliteModel, softmax: bool = True) -> None:
+        self.declared = [model.tensors[place].shape for place in model.outputs]
         try:
             plain = with_plain_ids(without_variables(model))
             self.model = without_float_islands(with_leading_axes(with_dilations(plain)))
@@ -101,13 +103,18 @@ class TfliteConversion:
         if self.problems:
             raise UnsupportedModel.of("operator", self.problems)
         outputs = output_names(self.model)
-        for name, (result, index_only) in zip(outputs, results, strict=True):
+        for number, (name, (result, index_only)) in enumerate(zip(outputs, results, strict=True)):
             if result.index not in self.values:
                 raise UnsupportedModel(
                     f"the model's output {result.name!r} is computed by none of its operators"
                 )
             value = self.values[result.index]
-            last = Argmax() if index_only else Shifted(result.zero, exact(*result.codes, name))
+            last: Any = Argmax() if index_only else Shifted(result.zero, exact(*result.codes, name))
+            shape = self.declared[number] if number < len(self.declared) else result.shape
+            if (
+                not index_only and shape[:1] == (1,) and shape != result.shape
+            ):  # it got an axis before its own
+                last = Sequential(Reshape(shape[1:]), last)
             self._add(name, last, (value,))
         largest = max(prod(value.shape) for value in self.values.values())
         graph = Graph(self.parts, tuple(names), outputs)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from fixedpoint_nn.interchange.affine.constants import Unsuited
 from fixedpoint_nn.interchange.tflite.as_floats import real_values
 from fixedpoint_nn.interchange.tflite.dilation import with_dilations
@@ -39,10 +41,11 @@ def is_float(model: TfliteModel) -> bool:
 
 def float_network(model: TfliteModel) -> Imported:
     """The float network; raises `Unsupported` with all refusals."""
-    from fixedpoint_nn.interchange.onnx.model import Declared, OnnxError, OnnxModel
+    from fixedpoint_nn.interchange.onnx.model import Declared, OnnxError, OnnxModel, OnnxOperation
     from fixedpoint_nn.interchange.onnx.reader import converted
     from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 
+    declared = [model.tensors[place].shape for place in model.outputs]
     try:
         model = with_leading_axes(with_dilations(with_plain_ids(model)))
     except Unsuited as reason:
@@ -71,6 +74,16 @@ def float_network(model: TfliteModel) -> Imported:
             problems.append(f"the output {model.tensors[place].name!r} is computed by none of its operators")
     if problems:
         raise Unsupported(problems)
+    results = []
+    for place, shape in zip(model.outputs, declared, strict=True):
+        results.append(known[place])
+        if shape[:1] == (1,) and shape != model.tensors[place].shape:  # it got an axis before its own
+            results[-1] = f"{known[place]} of {shape}"
+            constants[f"{known[place]}:shape"] = np.array([0, *shape[1:]], np.int64)
+            reshape = OnnxOperation(
+                "output", "Reshape", (known[place], f"{known[place]}:shape"), (results[-1],)
+            )
+            operations.append(reshape)
     about = OnnxModel(
         tuple(operations),
         tuple(
@@ -81,7 +94,7 @@ def float_network(model: TfliteModel) -> Imported:
             )
             for place in model.inputs
         ),
-        tuple(Declared(known[place], "FLOAT", ()) for place in model.outputs),
+        tuple(Declared(name, "FLOAT", ()) for name in results),
         constants,
         OPSET,
     )

@@ -53,8 +53,9 @@ def tensors(
     several = ours if isinstance(ours, tuple) else (ours,)
     for (index, part), value in zip(places.items(), several, strict=True):
         tensor = known.tensors[index]
-        zero = 0 if part in graph.outputs else tensor.zero
-        given = theirs[index].astype(np.int64).reshape(-1, *tensor.shape[1:])  # one batch for each sample
+        last = part in graph.outputs
+        zero, shape = (0, value.shape) if last else (tensor.zero, tensor.shape)
+        given = theirs[index].astype(np.int64).reshape(-1, *shape[1:])  # one batch for each sample
         yield tensor.name, given, value.ints.astype(np.int64) + zero, True
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -111,3 +112,21 @@ def test_a_value_of_fewer_axes_is_spread_over_the_last_ones(kind: str, first: bo
     blob = model.finish([model.operator(kind, pair, (1, 3, 4), made, scale=0.2, zero=-5)])
     samples = RNG.integers(-128, 128, (20, 3, 4)).astype(np.int8)
     assert np.array_equal(from_tflite(blob)(samples).ints, run(blob, samples))
+
+
+@pytest.mark.parametrize("kind", ["int8", "float32"])
+def test_an_output_has_the_shape_that_the_file_declares(kind: str, tmp_path: Path) -> None:
+    """As of Keras' unrolled LSTM, whose last step is a row of its own."""
+    model = ModelBuilder()
+    about = {"dtype": kind, **(ABOUT if kind == "int8" else {})}
+    x = model.input((1, 3, 4), kind, **(ABOUT if kind == "int8" else {}))
+    turned = model.operator("RESHAPE", [x, whole(model, 3, 1, 4)], (3, 1, 4), options("Reshape"), **about)
+    shapes = [(1, 4)] * 3
+    steps = model.operator_of_several("UNPACK", [turned], shapes, options("Unpack", axis=0, num=3), **about)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(model.finish([steps[2]]))
+    samples = RNG.integers(-128, 128, (5, 3, 4)).astype(kind)
+    y: Any = from_tflite(path)(samples)
+    assert y.shape == (5, 4)
+    assert np.array_equal(y.ints if kind == "int8" else y, run(path.read_bytes(), samples))
+    assert compare(path, samples).equal
