@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from fixedpoint_nn.hardware.isa.config import EngineConfig
-from tests.proof import streamed, wrapper
+from tests.proof import hosted, streamed, wrapper
 from tests.proof.conformance import programs
 from tests.proof.equivalence import Prover
 from tests.proof.facts import facts
@@ -121,6 +121,36 @@ class OfStreams:
 
     def equal(self, mutants: Sequence[Mutant], workers: int) -> set[int]:
         return proven_equal(streamed.CONFIG, mutants, workers)
+
+    def seed_judges(self, folder: Path) -> list[Judge]:
+        return []
+
+
+# What puts a word of the host into the clocks that a busy engine leaves.
+SHARED_PORT = (
+    "engine/w:host_turn engine/w:memory_write engine/w:memory_address engine/w:memory_data %u %u %u %ci4"
+)
+
+
+@dataclass(frozen=True)
+class OfHosts:
+    """An engine whose host writes while it is busy."""
+
+    mutants: int
+    name: str = "hosted"
+    modules: str = SHARED_PORT
+
+    def design(self) -> list[str]:
+        return elaborate(hosted.CONFIG)
+
+    def judges(self, folder: Path, kinds: Sequence[str] = JUDGES) -> list[Judge]:
+        return hosted.judges(folder) if kinds else []
+
+    def build(self, mutants: Sequence[Mutant], folder: Path) -> list[str]:
+        return build(hosted.CONFIG, mutants, folder)
+
+    def equal(self, mutants: Sequence[Mutant], workers: int) -> set[int]:
+        return proven_equal(hosted.CONFIG, mutants, workers)
 
     def seed_judges(self, folder: Path) -> list[Judge]:
         return []
