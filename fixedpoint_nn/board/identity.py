@@ -11,7 +11,7 @@ from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.pack.resident import demand_resident
 
 # As uart_engine.v puts them together: bytes, then depths of three bytes. That of the lanes holds one less, that of the
-# drain in its upper three bits the words that are read, as a power of two, that of the multiplier above its bits whether
+# drain in its upper three bits the words that are read, as a power of two; above the multiplier's bits stand whether
 # the host may write while the engine is busy, and whether two lanes share one of the lanes' multipliers.
 BYTES = (
     *("lanes", "drain", "activation_width", "weight_width", "accumulator_width", "bias_width"),

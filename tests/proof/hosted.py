@@ -20,7 +20,7 @@ from fixedpoint_nn.numerics.arrays import Ints
 from tests.proof.judges import Judge
 from tests.support.random_networks import random_network
 
-CASES = (("sequence", 3), ("dense", 1), ("dense", 5), ("image", 2))
+CASES = (("sequence", 3), ("dense", 1), ("dense", 5), ("image", 2), ("softmax", 1))
 LANES, DRAIN = 4, 2
 VECTORS = 5
 
@@ -67,5 +67,6 @@ def judges(folder: Path) -> list[Judge]:
             *(f"+second_input={halves.second.address}", f"+half={halves.word}"),
             *(f"+{what}=/dev/stdout" for what in ("results", "trace")),
         ]
-        found.append(Judge(f"network {number}", 0, tuple(arguments)))
+        one = Judge(f"network {number}", 0, tuple(arguments))
+        found += [one, one.asked("+disturb=1")]  # a host whose port shows anything while it writes nothing
     return found

@@ -34,7 +34,7 @@ SUBJECTS: tuple[Subject, ...] = (
     OfPack("conformance_drain", 60, quick=-3),
     OfPack("conformance_multiplied", 60, quick=-3),
     OfStreams(60),
-    OfHosts(60),
+    OfHosts(40),
     OfWrapper(100),
 )
 # Those whose survivors nobody has looked at, which the command names and does not ask about.
