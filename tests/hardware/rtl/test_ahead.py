@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from fixedpoint_nn import calibrate, load_pack, quantize, zoo
+from fixedpoint_nn.cli import main
 from fixedpoint_nn.hardware.compiler.lifetimes import writes
 from fixedpoint_nn.hardware.compiler.pipeline import lower
 from fixedpoint_nn.hardware.emit import emit_lowered
@@ -146,6 +147,12 @@ def test_an_entry_that_cannot_be_right_is_refused(tmp_path: Path) -> None:
     manifest.write(pack.directory, {**pack.manifest, "engine": {**pack.manifest["engine"], "host_writes": 0}})
     with pytest.raises(PackError, match="the next input is written ahead, and the engine has no host_writes"):
         load_pack(pack.directory)
+
+
+def test_a_budget_compares_engines_that_wait(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["emit", "moons", "--word", "8", "--ahead", "--budget", "xc7a35t"]) == 2
+    said = capsys.readouterr().err
+    assert "a budget chooses an engine that waits for its input; use --lanes with --ahead" in said
 
 
 @pytest.mark.slow
