@@ -20,8 +20,8 @@
 //                reset before its first result is written, and run from the very next clock on
 //   [+second_input=A +half=H] the input of the next vector is written while this one is computed, every second one to
 //                A, and before each start the word at H becomes 0 or 1, for the place of its input; says how many words
-//                a busy engine took (with HOST_WRITES), and in how many clocks all was done; without +interrupt, and with
-//                +disturb=1 the host writes nothing else to the activations of a busy engine
+//                a busy engine took (with HOST_WRITES), and in how many clocks all was done; without +interrupt, and
+//                with +disturb=1 the host writes nothing else to the activations of a busy engine
 //   [+results=F] writes every output word, and after each vector a line
 //                "# vector cycles mac_cycles saturations accumulator_overflow argmax stalls"
 //   [+trace=F]   writes "vector cycle address data" for every word that the engine writes
