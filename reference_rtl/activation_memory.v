@@ -8,7 +8,8 @@
 // A read in the clock of a write to the same word returns the old word. A bank is a group of at most 64 lanes with the
 // same row address: with DRAIN or WORDS above 1 that many of the first lanes are a separate bank, because words that do
 // not fit into the last lanes are there, in the next row; if there are no other lanes, each lane is a bank. A bank
-// declares whole rows and uses only its own lanes, so that all banks have the same image.
+// declares whole rows and uses only its own lanes, so that all banks have the same image. Banks of
+// 64 rows and of 64 bits or more are block memories; smaller ones are what a tool makes of them.
 // Python twin: `ActivationMemory` in fixedpoint_nn/hardware/emulator/activation_memory.py.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
@@ -25,9 +26,12 @@ module activation_memory #(
     parameter ROWS = 512,
     // $readmemh file of the initial contents, for synthesis; empty: none.
     parameter IMAGE = "",
-    // Derived widths; not to be set.
+    // Derived, not to be set: widths, the lanes that may have another row address than the others, how banks are made.
     parameter ROW_BITS = ROWS > 1 ? $clog2(ROWS) : 1,
-    parameter PLACE_BITS = LANES > 1 ? $clog2(LANES) : 1
+    parameter PLACE_BITS = LANES > 1 ? $clog2(LANES) : 1,
+    parameter MOVING = DRAIN > WORDS ? DRAIN : WORDS,
+    parameter SMALLEST_BANK = MOVING == 1 ? LANES : MOVING == LANES ? 1 : MOVING,
+    parameter STYLE = ROWS >= 64 && SMALLEST_BANK * WIDTH >= 64 ? "block" : "auto"
 ) (
     input  wire                   clock,
 
@@ -44,8 +48,6 @@ module activation_memory #(
     input  wire [PLACE_BITS-1:0]  write_place,
     input  wire [DRAIN*WIDTH-1:0] write_data
 );
-    // The number of lanes that may have another row address than the others.
-    localparam MOVING = DRAIN > WORDS ? DRAIN : WORDS;
     localparam TURNED = MOVING > 1 && MOVING == LANES, SPLIT = MOVING > 1 && MOVING < LANES ? 1 : 0;
     localparam MOST = TURNED ? 1 : 64;
     localparam BANKS = SPLIT + (LANES + MOST - 1) / MOST;
@@ -111,6 +113,7 @@ module activation_memory #(
             wire from_next_row = reads_on && (TURNED ? BANK[PLACE_BITS-1:0] < read_place : SPLIT != 0 && bank == 0);
             wire [ROW_BITS-1:0] row_address = write_row_address + {{(ROW_BITS-1){1'b0}}, in_next_row};
             wire [ROW_BITS-1:0] read_address = read_row_address + {{(ROW_BITS-1){1'b0}}, from_next_row};
+            (* ram_style = STYLE *)
             reg [LANES*WIDTH-1:0] rows [0:ROWS-1];
             reg [SIZE*WIDTH-1:0] fetched, part;
             integer lane;

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fixedpoint_nn.board.errors import BoardError
+from fixedpoint_nn.board.errors import BoardError, EngineBusy
 from fixedpoint_nn.board.identity import Identity
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
-from fixedpoint_nn.hardware.isa.port import Port
+from fixedpoint_nn.hardware.isa.port import Port, input_of
 from fixedpoint_nn.hardware.pack.reader import Pack
 from fixedpoint_nn.numerics.arrays import Ints
 
@@ -99,18 +99,38 @@ class Driver(ABC):
         self, pack: Pack, inputs: ArrayLike, seed: int | None = None, seconds: float = 60.0
     ) -> BoardOutcome:
         """Run one vector: write the input (words,), start, wait at most `seconds`, and read the output."""
-        self.write_value(pack.input, np.ravel(np.asarray(inputs, np.int64)))
-        self.start(pack.seed if seed is None else seed)
-        status = self.wait(seconds)
-        return BoardOutcome(self.read_value(pack.output), status)
+        vector = np.ravel(np.asarray(inputs, np.int64))
+        return next(self.stream(pack, vector[np.newaxis], seed, seconds))
 
     def stream(
         self, pack: Pack, vectors: Ints, seed: int | None = None, seconds: float = 60.0
     ) -> Iterator[BoardOutcome]:
-        """Run vectors (vectors, words), yielding each result; vector n has seed + n, as in a pack."""
+        """Run vectors (vectors, words), yielding each result; vector n has seed + n, as in a pack.
+
+        With a pack of `emit(ahead=True)` the next vector is written while one is computed, if the engine lets it in.
+        """
         first = pack.seed if seed is None else seed
+        written = False
         for number, vector in enumerate(vectors):
-            yield self.run(pack, vector, first + number, seconds)
+            place, choice = input_of(pack.input, pack.halves, number)
+            if not written:
+                self.write_value(place, vector)
+            for address, word in choice.items():
+                self.write(address, [word])
+            self.start(first + number)
+            written = number + 1 < len(vectors) and self._written_ahead(pack, number + 1, vectors[number + 1])
+            status = self.wait(seconds)
+            yield BoardOutcome(self.read_value(pack.output), status)
+
+    def _written_ahead(self, pack: Pack, number: int, vector: Ints) -> bool:
+        """Write the input of a vector while the engine computes the one before; False if it must be written later."""
+        if pack.halves is None or not self.config.host_writes:
+            return False
+        try:
+            self.write_value(input_of(pack.input, pack.halves, number)[0], vector)
+        except EngineBusy:
+            return False
+        return True
 
     def write_text(
         self, pack: Pack, symbols: Sequence[str], runs: int, seed: int = 1, first: int = 0

@@ -10,3 +10,7 @@ class BoardError(RuntimeError):
 
 class NoAnswer(BoardError):
     """Raised if no answer came in time."""
+
+
+class EngineBusy(BoardError):
+    """Raised if the board refused a request because its engine runs."""

@@ -15,6 +15,7 @@ LARGE_BITS = 65536  # from which a memory of an iCE40 uses its large memories (b
 LARGE = (16384, 16)  # words and bits of one
 WHOLE_FACTOR = 18  # bits up to which multiply.v does not split a factor
 BANK_LANES = 64  # of the activation memory, at most
+BLOCK_ROWS, BLOCK_BITS = 64, 64  # of its smallest bank, from which all are block memories
 SHORTEST_WORD = 4  # bits, for a proposal
 
 
@@ -53,6 +54,7 @@ class EngineMemory:
     words: int
     bits: int
     written: int
+    block: bool = False  # whatever its size
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,10 @@ def memories(config: EngineConfig) -> tuple[EngineMemory, ...]:
         config.parameter_width,
     )
     rows = config.activation_depth // config.lanes
+    large = rows >= BLOCK_ROWS and min(banks(config)) * word >= BLOCK_BITS
     return (
         EngineMemory("weights", config.weight_depth, weights, weights),
-        *(EngineMemory("activations", rows, lanes * word, word) for lanes in banks(config)),
+        *(EngineMemory("activations", rows, lanes * word, word, large) for lanes in banks(config)),
         EngineMemory("parameters", config.parameter_depth, parameters, parameters),
         *(EngineMemory("tables", config.table_depth, word, word),) * config.drain,
         EngineMemory("program", config.program_depth, 32, 32),
@@ -125,6 +128,8 @@ def _luts(memory: EngineMemory, family: Family) -> int:
 
 def _is_logic(memory: EngineMemory, family: Family) -> bool:
     """Whether a memory is made of logic, because it is small or LUTs are cheaper."""
+    if memory.block:
+        return False
     if family.block_in_luts == 0:
         return memory.words * memory.bits <= family.small_bits
     return _luts(memory, family) <= family.block_in_luts * _blocks(memory, family)

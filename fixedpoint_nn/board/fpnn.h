@@ -39,11 +39,12 @@ typedef struct {
 } fpnn_status;
 
 typedef struct {
-    int file, disturbed;
+    int file, disturbed, busy;  /* busy: the last request was refused because the engine runs */
     uint8_t tag;
     double seconds;  /* without a byte after which a call gives up */
     /* The board's answer to `identify`. */
     int lanes, drain, activation_width, weight_width, accumulator_width, bias_width, multiplier_width;
+    int host_writes;  /* fpnn_write may be called while the engine runs */
     uint32_t activation_depth, weight_depth, parameter_depth, table_depth, program_depth, clock_khz, content;
     char error[256];
 } fpnn_engine;
@@ -166,6 +167,7 @@ static inline int fpnn_ask(
     engine->disturbed = 1;
     if (fpnn_exchange(engine, command, arguments, words, bytes, content, length ? length : &size, &result)) return -1;
     engine->disturbed = 0;
+    engine->busy = result == FPNN_BUSY;
     switch (result) {
     case FPNN_DONE: return 0;
     case FPNN_DAMAGED: return fpnn_fail(engine, "the request arrived damaged", "what it wrote is undefined; call again");
@@ -189,7 +191,8 @@ static inline int fpnn_identify(fpnn_engine *engine)
     engine->weight_width = about[4];
     engine->accumulator_width = about[5];
     engine->bias_width = about[6];
-    engine->multiplier_width = about[7] & 127;  // above it, whether two lanes share a multiplier
+    engine->multiplier_width = about[7] & 63;  // above it, whether two lanes share a multiplier
+    engine->host_writes = about[7] >> 6 & 1;
     engine->activation_depth = fpnn_number(about + 15, 3);
     engine->weight_depth = fpnn_number(about + 18, 3);
     engine->parameter_depth = fpnn_number(about + 21, 3);
@@ -246,7 +249,8 @@ static inline int fpnn_range(fpnn_engine *engine, uint32_t address, size_t count
     return -1;
 }
 
-/* Write words of the activation memory; the engine must not be running. */
+/* Write words of the activation memory. If `host_writes` is not 0 the engine may be running; where it leaves no clock for a
+ * word in time, `busy` is then set, and the words are to be written again when it is done. Else it must not be running. */
 static inline int fpnn_write(fpnn_engine *engine, uint32_t address, const int32_t *words, size_t count)
 {
     uint8_t bytes[FPNN_CHUNK];

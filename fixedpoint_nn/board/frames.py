@@ -41,7 +41,7 @@ class ResultCode(IntEnum):
     DONE = 0
     DAMAGED = 1  # a checksum is wrong
     CUT_SHORT = 2  # the line was silent in the middle
-    BUSY = 3  # the engine is running
+    BUSY = 3  # the engine is running, and did not take this
     UNKNOWN = 4  # no such command, or no words
 
 

@@ -10,9 +10,9 @@ from fixedpoint_nn.board.frames import VERSION
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.pack.resident import demand_resident
 
-# As uart_engine.v puts them together: bytes (that of the lanes holds one less, that of
-# the drain in its upper three bits the words that are read, as a power of two, that of the multiplier above its bits
-# whether two lanes share one of the lanes' multipliers), then depths of three bytes.
+# As uart_engine.v puts them together: bytes, then depths of three bytes. That of the lanes holds one less, that of the
+# drain in its upper three bits the words that are read, as a power of two; above the multiplier's bits stand whether
+# the host may write while the engine is busy, and whether two lanes share one of the lanes' multipliers.
 BYTES = (
     *("lanes", "drain", "activation_width", "weight_width", "accumulator_width", "bias_width"),
     *(
@@ -59,7 +59,8 @@ class Identity:
         values["words"] = 1 << (values["drain"] >> 5)
         values["drain"] &= 31
         values["pack"] = 1 + (values["multiplier_width"] >> 7)
-        values["multiplier_width"] &= 127
+        values["host_writes"] = values["multiplier_width"] >> 6 & 1
+        values["multiplier_width"] &= 63
         rest = content[1 + len(BYTES) :]
         numbers = [int.from_bytes(rest[start : start + 3], "little") for start in range(0, 18, 3)]
         values |= dict(zip(DEPTHS, numbers[:5], strict=True))

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from fixedpoint_nn.board import frames
-from fixedpoint_nn.board.errors import BoardError, NoAnswer
+from fixedpoint_nn.board.errors import BoardError, EngineBusy, NoAnswer
 from fixedpoint_nn.board.frames import Command, ResultCode
 from fixedpoint_nn.board.ports import ByteStream
 
@@ -41,9 +41,8 @@ class Link:
         answer = self._exchange(command, message)
         self._disturbed = False
         if answer.result != ResultCode.DONE:
-            raise BoardError(
-                f"{self.port.name} refused {command.name}: {REFUSALS[ResultCode(answer.result)]}"
-            )
+            error = EngineBusy if answer.result == ResultCode.BUSY else BoardError
+            raise error(f"{self.port.name} refused {command.name}: {REFUSALS[ResultCode(answer.result)]}")
         return answer.content
 
     def _recover(self, wanted: Command) -> None:

@@ -18,7 +18,8 @@ from fixedpoint_nn.cli.errors import CommandError
 from fixedpoint_nn.cli.progress import say
 from fixedpoint_nn.cli.text_vocabulary import VOCABULARIES
 from fixedpoint_nn.data.images import FASHION
-from fixedpoint_nn.hardware.emulator.emulator import Emulator
+from fixedpoint_nn.hardware.emulator.twin import Twin
+from fixedpoint_nn.hardware.isa.port import input_of
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
 from fixedpoint_nn.hardware.textgen import SamplingConfig, write
 from fixedpoint_nn.network.quantized import Quantized
@@ -120,9 +121,8 @@ def _classified(fixed: Quantized, pack: Pack, inputs: Ints) -> Ints:
 
 
 def _emulated(pack: Pack, inputs: Ints, seed: int) -> Ints:
-    emulator = Emulator(pack.config, pack.images)
-    for address, word in zip(pack.input.addresses().tolist(), inputs, strict=True):
-        emulator.write(address, np.array([word]))
+    port, choice = input_of(pack.input, pack.halves, 0)
+    emulator = Twin(pack.config, pack.images, port, inputs, choice=choice)
     emulator.run(seed=seed)
     words: Ints = emulator.memory[pack.output.addresses()]
     return words

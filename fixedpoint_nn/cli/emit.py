@@ -102,6 +102,11 @@ def add(commands: Commands) -> None:
         metavar="N",
         help="samples that a run computes; a row of weights is used for all of them where a layer allows (default: 1)",
     )
+    parser.add_argument(
+        "--ahead",
+        action="store_true",
+        help="the input of the next run is written while one is computed, into two places in turn",
+    )
     parser.add_argument("--radix", type=int, choices=(2, 10, 16), default=16, help="of .coe (default: 16)")
     parser.add_argument("--mif", action="store_true", help="also write .mif images")
     clock = parser.add_mutually_exclusive_group()
@@ -148,6 +153,8 @@ def _run(arguments: argparse.Namespace) -> int:
         raise CommandError(
             "a budget chooses an engine that holds all weights; use --lanes with --weight-window"
         )
+    if arguments.ahead and within is not None:
+        raise CommandError("a budget chooses an engine that waits for its input; use --lanes with --ahead")
     clock = _clock(arguments) if within is None else Clock(within.mhz, within.clock)
     if arguments.size:
         find_tool("yosys")  # fail before the work
@@ -174,7 +181,16 @@ def _run(arguments: argparse.Namespace) -> int:
             return 0
     if arguments.show:
         program = program_after(
-            chosen, plan, arguments.show, lanes, drain, arguments.multiplier, words, window, arguments.batch
+            chosen,
+            plan,
+            arguments.show,
+            lanes,
+            drain,
+            arguments.multiplier,
+            words,
+            window,
+            arguments.batch,
+            arguments.ahead,
         )
         results = {"network": chosen.name, "pass": arguments.show, "program": program} | compared
         show(arguments, results, program.rstrip("\n"))
@@ -196,6 +212,7 @@ def _run(arguments: argparse.Namespace) -> int:
         window=window,
         memory=memory,
         batch=arguments.batch,
+        ahead=arguments.ahead,
     )
     if several and formats is not None:
         formats.save(arguments.out / "plan.json")
@@ -237,6 +254,7 @@ def program_after(
     words: int = 1,
     window: int = 0,
     batch: int = 1,
+    ahead: bool = False,
 ) -> str:
     """The network's program after a compiler pass, as text."""
     fixed = fixed_network(chosen, plan)
@@ -251,6 +269,7 @@ def program_after(
         words=words,
         window=window,
         batch=batch,
+        ahead=ahead,
     )
     return lowered.stages.show(name)
 
@@ -295,6 +314,7 @@ def emit_network(
     window: int = 0,
     memory: WeightMemory | None = None,
     batch: int = 1,
+    ahead: bool = False,
     say: Callable[[str], None] = say,
 ) -> tuple[Pack, dict[str, Any]]:
     """Write a pack and its plan; returns (pack, results for the report)."""
@@ -319,6 +339,7 @@ def emit_network(
         weight_window=window,
         weight_memory=memory,
         batch=batch,
+        ahead=ahead,
     )
     if plan is not None:
         plan.save(out / "plan.json")
@@ -387,6 +408,7 @@ def _again(arguments: argparse.Namespace) -> list[object]:
     given += weight_window.again(arguments)
     given += ["--multiplier", arguments.multiplier] if arguments.multiplier != MULTIPLIER_BITS else []
     given += ["--batch", arguments.batch] if arguments.batch != 1 else []
+    given += ["--ahead"] if arguments.ahead else []
     given += ["--radix", arguments.radix] if arguments.radix != 16 else []
     given += ["--mif"] if arguments.mif else []
     given += ["--board", arguments.board] if arguments.board is not None else []

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from numpy.typing import ArrayLike
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike
 from fixedpoint_nn.hardware.compiler.pipeline import MULTIPLIER_BITS, CompiledNetwork, lower
 from fixedpoint_nn.hardware.emulator.twin import Twin
 from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.isa.port import input_of
 from fixedpoint_nn.hardware.isa.schedule import Schedule, schedule
 from fixedpoint_nn.hardware.isa.weight_window import RowClock, WeightMemory
 from fixedpoint_nn.hardware.pack import manifest
@@ -49,6 +51,7 @@ def emit(
     progress: Callable[[str], None] | None = None,
     weights: str | None = None,
     batch: int = 1,
+    ahead: bool = False,
 ) -> Path:
     """Compile a quantised network and write its pack; returns the pack's folder.
 
@@ -60,7 +63,8 @@ def emit(
     clock, `pack` lanes sharing a multiplier, with requantiser multipliers of at most `multiplier` bits if the network
     benefits. A run of the program computes `batch` samples, and a vector holds as many; the last one is filled up with
     the first samples. With a `weight_window` of that many rows, weights outside of loops are streamed from outside, and
-    cycles are predicted for `weight_memory` (default: one row per clock).
+    cycles are predicted for `weight_memory` (default: one row per clock). With `ahead` the input of a vector is written
+    while the one before is computed, into two places in turn.
 
     The folder is written atomically; an existing one is replaced if it is a pack. `radix` is that of the .coe files,
     `mif` adds .mif files. `weights`, the hash of the float network (`network.serialization.identity`), is kept in the
@@ -89,6 +93,7 @@ def emit(
         pack,
         weight_window,
         batch,
+        ahead,
     )
     say("searching for corner vectors")
     program = lowered.program if batch == 1 else trace(fixed.net, samples.shape[1:], fixed.input.format)
@@ -132,11 +137,11 @@ def emit_lowered(
     check_replaceable(Path(directory))
     config = lowered.config
     memory = (memory or WeightMemory()) if config.weight_window else None
-    rows = None if memory is None else RowClock(config.weight_window, memory)
-    plan = schedule(lowered.instructions, config.lanes, config.drain, config.latency, config.pack, rows)
+    plans = [_plan(lowered, memory, run) for run in range(1 if lowered.halves is None else 2)]
+    plan = _both(plans)
     batch = lowered.batch
     inputs, outputs = (_by_run(value.ints, batch) for value in (vectors, expected))
-    cycles, macs = _predicted(lowered, plan, inputs, seed)
+    cycles, macs, stalls = _predicted(lowered, plans, inputs, seed)
     contents = PackContents(
         name=name,
         config=lowered.config,
@@ -153,9 +158,10 @@ def emit_lowered(
         corners=cover_points.count(lowered.program, vectors, unreachable) if plan is not None else {},
         seed=seed,
         memory=memory,
-        stalls=[] if plan is None else [plan.stalls] * len(inputs),
+        stalls=stalls,
         weights=weights,
         batch=batch,
+        halves=lowered.halves,
     )
     return write_pack(Path(directory), contents, radix, mif)
 
@@ -165,14 +171,36 @@ def _by_run(samples: Ints, batch: int) -> Ints:
     return samples if batch == 1 else samples.reshape(-1, batch, *samples.shape[1:])
 
 
+def _plan(lowered: CompiledNetwork, memory: WeightMemory | None, run: int) -> Schedule | None:
+    """The schedule of this run: with two places for the input they take turns."""
+    config = lowered.config
+    rows = None if memory is None else RowClock(config.weight_window, memory)
+    choice = None if lowered.halves is None else lowered.halves.choice(run)
+    return schedule(
+        lowered.instructions, config.lanes, config.drain, config.latency, config.pack, rows, choice
+    )
+
+
+def _both(plans: Sequence[Schedule | None]) -> Schedule | None:
+    """The first schedule, and the cycles of the runs of the others beside its own."""
+    found = [plan for plan in plans if plan is not None]
+    if len(found) < len(plans):
+        return None
+    runs = {place: cycles for plan in found for place, cycles in plan.by_run.items()}
+    stalls = {place: cycles for plan in found for place, cycles in plan.stalls_by_run.items()}
+    return replace(found[0], by_run=runs, stalls_by_run=stalls)
+
+
 def _predicted(
-    lowered: CompiledNetwork, plan: Schedule | None, vectors: Ints, seed: int
-) -> tuple[list[int], list[int]]:
-    """(cycles, multiplying cycles) of each vector; a program with data-dependent jumps is run on the emulator."""
-    if plan is not None:
-        return [plan.cycles] * len(vectors), [plan.mac_cycles] * len(vectors)
-    rows = vectors.reshape(len(vectors), -1)
-    twins = [
-        Twin(lowered.config, lowered.images, lowered.input, row).run(seed + n) for n, row in enumerate(rows)
-    ]
-    return [twin.cycles for twin in twins], [twin.mac_cycles for twin in twins]
+    lowered: CompiledNetwork, plans: Sequence[Schedule | None], vectors: Ints, seed: int
+) -> tuple[list[int], list[int], list[int]]:
+    """(cycles, multiplying cycles, stalls) of each vector; a program that jumps on data is run on the emulator."""
+    turns = [plans[run % len(plans)] for run in range(len(vectors))]
+    found = [plan for plan in turns if plan is not None]
+    if len(found) == len(vectors):
+        return [one.cycles for one in found], [one.mac_cycles for one in found], [one.stalls for one in found]
+    twins = []
+    for run, row in enumerate(vectors.reshape(len(vectors), -1)):
+        port, choice = input_of(lowered.input, lowered.halves, run)
+        twins.append(Twin(lowered.config, lowered.images, port, row, choice=choice).run(seed + run))
+    return [twin.cycles for twin in twins], [twin.mac_cycles for twin in twins], []

@@ -8,7 +8,8 @@
 // has ceil(ACTIVATION_WIDTH / 8) bytes for WRITE and READ, and ceil(LOAD_WIDTH / 8) bytes for LOAD, of any memory.
 // A request has no effect before the checksum of its head is verified. A damaged or incomplete request is answered
 // when the line has been silent for TIMEOUT clocks, so that the next request is always understood. docs/board.md
-// has the commands.
+// has the commands. With HOST_WRITES a word of WRITE stands until a busy engine lets it in; if the next byte comes
+// before that, the request is answered as any other one that a busy engine does not serve.
 // Python twin: fixedpoint_nn/board/frames.py.
 `default_nettype none
 module host_link #(
@@ -17,6 +18,8 @@ module host_link #(
     // Bits of a word of the activation memory, and of the load port.
     parameter ACTIVATION_WIDTH = 16,
     parameter LOAD_WIDTH = 128,
+    // WRITE is possible while the engine is busy (1), or not (0).
+    parameter HOST_WRITES = 0,
     // Bytes that identify the engine, and what they are; byte 0 in the lowest bits.
     parameter IDENTITY_BYTES = 1,
     parameter [8*IDENTITY_BYTES-1:0] IDENTITY = 8'd0
@@ -39,6 +42,7 @@ module host_link #(
     output wire [31:0]                        seed,
     input  wire                               busy,
     input  wire                               done,
+    input  wire                               host_turn,
     output reg                                host_write,
     output reg  [23:0]                        address,
     output wire signed [ACTIVATION_WIDTH-1:0] host_write_data,
@@ -80,6 +84,8 @@ module host_link #(
     wire loads = command[7:2] == LOAD[7:2];
     assign seed = head[47:16];
     assign load_memory = command[1:0];
+    // A word at the engine's port is written in this clock.
+    wire taken = HOST_WRITES == 0 || !busy || host_turn;
     // The newest bytes are the highest.
     assign host_write_data = data[8*(DATA_BYTES-WORD_BYTES) +: ACTIVATION_WIDTH];
     assign load_data = data[8*(DATA_BYTES-LOAD_BYTES) +: LOAD_WIDTH];
@@ -124,8 +130,9 @@ module host_link #(
     crc16 u_crc16 (.crc(crc), .data(received_valid ? received : next_sent), .next(next_crc));
 
     always @(posedge clock) begin
-        {send, engine_reset, start, host_write, load_enable} <= 5'd0;
-        if (host_write || load_enable) address <= address + 24'd1;
+        {send, engine_reset, start, load_enable} <= 4'd0;
+        host_write <= host_write && !taken;
+        if (host_write && taken || load_enable) address <= address + 24'd1;
         timer <= received_valid ? TIMEOUT[23:0] : timer - 24'd1;
         if (sending) sent <= next_sent;
         case (state)
@@ -160,7 +167,7 @@ module host_link #(
                     default: begin
                         left <= loads ? LAST_OF_LOAD : LAST_OF_WORD;
                         if ((!loads && command != WRITE) || head[55:40] == 16'd0) {state, result} <= {SILENCE, UNKNOWN};
-                        else if (busy) {state, result} <= {SILENCE, BUSY};
+                        else if (busy && (loads || HOST_WRITES == 0)) {state, result} <= {SILENCE, BUSY};
                         else state <= DATA;
                     end
                 endcase
@@ -231,10 +238,16 @@ module host_link #(
             end
             default: state <= IDLE;
         endcase
+        // The engine has not taken the word before this byte.
+        if (HOST_WRITES != 0 && (state == DATA || state == CHECK) && received_valid && host_write && !taken) begin
+            host_write <= 1'b0;
+            {state, result} <= {SILENCE, BUSY};
+        end
         // An incomplete request.
         if ((state == HEAD || state == DATA || state == CHECK) && !received_valid && timer == 24'd0) begin
             crc <= 16'hFFFF;
             left <= 8'd4;
+            host_write <= 1'b0;
             {state, result} <= {ANSWER_HEAD, CUT_SHORT};
         end
         if (reset) begin

@@ -38,6 +38,7 @@ module uart_engine #(
     parameter PARAMETER_DEPTH = 512,
     parameter TABLE_DEPTH = 4096,
     parameter PROGRAM_DEPTH = 1024,
+    parameter HOST_WRITES = 0,
     parameter ACTIVATION_IMAGE = "",
     parameter WEIGHT_IMAGE = "",
     parameter PARAMETER_IMAGE = "",
@@ -59,14 +60,14 @@ module uart_engine #(
 
     // The identity: the protocol's version, fourteen parameters of a byte (of the lanes one less, above the drain the
     // words that a step reads, as a power of two, above the multiplier's bits whether two lanes share one), five
-    // depths, the clock and the build.
+    // depths, the clock and the build. Between the multiplier's bits and the highest one: HOST_WRITES.
     localparam IDENTITY_BYTES = 37;
     localparam [31:0] LANES_BUT_ONE = LANES - 1, WORDS_BITS = $clog2(WORDS), PACK_BUT_ONE = PACK - 1;
     localparam [8*IDENTITY_BYTES-1:0] IDENTITY = {
         CONTENT, CLOCK_KHZ[23:0],
         PROGRAM_DEPTH[23:0], TABLE_DEPTH[23:0], PARAMETER_DEPTH[23:0], WEIGHT_DEPTH[23:0], ACTIVATION_DEPTH[23:0],
         PRODUCT_OVERFLOW[7:0], PRODUCT_ROUNDING[7:0], PRODUCT_SIGNED[7:0], PRODUCT_SHIFT[7:0], PRODUCT_BITS[7:0],
-        MODEL_SATURATE[7:0], MODEL_WIDTH[7:0], PACK_BUT_ONE[0], MULTIPLIER_WIDTH[6:0], BIAS_WIDTH[7:0],
+        MODEL_SATURATE[7:0], MODEL_WIDTH[7:0], PACK_BUT_ONE[0], HOST_WRITES[0], MULTIPLIER_WIDTH[5:0], BIAS_WIDTH[7:0],
         ACCUMULATOR_WIDTH[7:0], WEIGHT_WIDTH[7:0], ACTIVATION_WIDTH[7:0], WORDS_BITS[2:0], DRAIN[4:0],
         LANES_BUT_ONE[7:0], 8'd2
     };
@@ -83,7 +84,8 @@ module uart_engine #(
     always @(posedge clock) if (reset) power_up <= power_up - 4'd1;
 
     wire [7:0] received, sent;
-    wire received_valid, send, send_ready, engine_reset, start, host_write, load_enable, accumulator_overflow;
+    wire received_valid, send, send_ready, engine_reset, start, host_write, load_enable, accumulator_overflow,
+        host_turn;
     wire [31:0] seed, cycles, mac_cycles, saturations, argmax;
     wire [23:0] address;
     wire [1:0] load_memory;
@@ -98,13 +100,14 @@ module uart_engine #(
     );
     host_link #(
         .TIMEOUT(TIMEOUT), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .LOAD_WIDTH(LOAD_WIDTH),
-        .IDENTITY_BYTES(IDENTITY_BYTES), .IDENTITY(IDENTITY)
+        .HOST_WRITES(HOST_WRITES), .IDENTITY_BYTES(IDENTITY_BYTES), .IDENTITY(IDENTITY)
     ) u_link (
         .clock(clock), .reset(reset),
         .received(received), .received_valid(received_valid), .sent(sent), .send(send), .send_ready(send_ready),
         .idle(idle),
         .engine_reset(engine_reset), .start(start), .seed(seed), .busy(busy), .done(done),
-        .host_write(host_write), .address(address), .host_write_data(host_write_data), .host_read_data(host_read_data),
+        .host_turn(host_turn), .host_write(host_write), .address(address),
+        .host_write_data(host_write_data), .host_read_data(host_read_data),
         .load_enable(load_enable), .load_memory(load_memory), .load_data(load_data),
         .cycles(cycles), .mac_cycles(mac_cycles), .saturations(saturations),
         .accumulator_overflow(accumulator_overflow), .argmax(argmax)
@@ -120,6 +123,7 @@ module uart_engine #(
         .PRODUCT_SIGNED(PRODUCT_SIGNED), .PRODUCT_ROUNDING(PRODUCT_ROUNDING), .PRODUCT_OVERFLOW(PRODUCT_OVERFLOW),
         .ACTIVATION_DEPTH(ACTIVATION_DEPTH), .WEIGHT_DEPTH(WEIGHT_DEPTH), .PARAMETER_DEPTH(PARAMETER_DEPTH),
         .TABLE_DEPTH(TABLE_DEPTH), .PROGRAM_DEPTH(PROGRAM_DEPTH),
+        .HOST_WRITES(HOST_WRITES),
         .ACTIVATION_IMAGE(ACTIVATION_IMAGE), .WEIGHT_IMAGE(WEIGHT_IMAGE), .PARAMETER_IMAGE(PARAMETER_IMAGE),
         .TABLE_IMAGE(TABLE_IMAGE), .PROGRAM_IMAGE(PROGRAM_IMAGE)
     ) u_engine (
@@ -127,7 +131,7 @@ module uart_engine #(
         .host_write(host_write), .host_address(address), .host_write_data(host_write_data),
         .host_read_data(host_read_data),
         .load_enable(load_enable), .load_memory(load_memory), .load_address(address), .load_data(load_data),
-        .host_turn(), .weight_valid(1'b0), .weight_ready(), .weight_row(no_weights),
+        .host_turn(host_turn), .weight_valid(1'b0), .weight_ready(), .weight_row(no_weights),
         .cycles(cycles), .mac_cycles(mac_cycles), .saturations(saturations),
         .accumulator_overflow(accumulator_overflow), .argmax(argmax), .stalls()
     );

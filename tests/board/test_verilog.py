@@ -18,7 +18,7 @@ LINT = [
         for lanes in (1, 8, 32)
         for width in (4, 9, 16, 18)
     ),
-    {"ACTIVATION_WIDTH": 8, "WEIGHT_WIDTH": 12, "BIAS_WIDTH": 63},
+    {"ACTIVATION_WIDTH": 8, "WEIGHT_WIDTH": 12, "BIAS_WIDTH": 63, "HOST_WRITES": 1},
     {"DIVIDER": 65535, "TIMEOUT": 16777215, "CLOCK_KHZ": 100000, "CONTENT": 4294967295},
 ]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Protocol
 
 from fixedpoint_nn.hardware.isa.config import EngineConfig
-from tests.proof import streamed, wrapper
+from tests.proof import hosted, streamed, wrapper
 from tests.proof.conformance import programs
-from tests.proof.equivalence import Prover
+from tests.proof.equivalence import Facts, Prover
 from tests.proof.facts import facts
 from tests.proof.judges import JUDGES, Judge, golden_pack, judge
 from tests.proof.machine import Machine, flattened
@@ -126,6 +126,37 @@ class OfStreams:
         return []
 
 
+# What puts a word of the host into the clocks that a busy engine leaves.
+SHARED_PORT = (
+    "engine/w:host_turn engine/w:memory_write engine/w:memory_address engine/w:memory_data %u %u %u %ci2"
+)
+
+
+@dataclass(frozen=True)
+class OfHosts:
+    """An engine whose host writes while it is busy."""
+
+    mutants: int
+    name: str = "hosted"
+    modules: str = SHARED_PORT
+
+    def design(self) -> list[str]:
+        return elaborate(hosted.CONFIG)
+
+    def judges(self, folder: Path, kinds: Sequence[str] = JUDGES) -> list[Judge]:
+        return hosted.judges(folder) if kinds else []
+
+    def build(self, mutants: Sequence[Mutant], folder: Path) -> list[str]:
+        return build(hosted.CONFIG, mutants, folder)
+
+    def equal(self, mutants: Sequence[Mutant], workers: int) -> set[int]:
+        """Without what holds of the states that a program reaches: these mutants are near the memory's port."""
+        return proven_equal(hosted.CONFIG, mutants, workers, Facts())
+
+    def seed_judges(self, folder: Path) -> list[Judge]:
+        return []
+
+
 @dataclass(frozen=True)
 class OfWrapper:
     """The AXI wrapper around a stand-in for the engine."""
@@ -153,10 +184,12 @@ class OfWrapper:
         return []
 
 
-def proven_equal(config: EngineConfig, mutants: Sequence[Mutant], workers: int) -> set[int]:
+def proven_equal(
+    config: EngineConfig, mutants: Sequence[Mutant], workers: int, known: Facts | None = None
+) -> set[int]:
     """Numbers of the mutants that are the engine itself, for every legal program and every host."""
     machine = Machine(flattened([*elaborate(config), *applied(mutants)]), flattened(elaborate(config)))
-    return _equal(Prover(machine, facts(config)), mutants, workers)
+    return _equal(Prover(machine, facts(config) if known is None else known), mutants, workers)
 
 
 def _equal(prover: Prover, mutants: Sequence[Mutant], workers: int) -> set[int]:

@@ -20,7 +20,7 @@ from fixedpoint_nn.board.errors import BoardError
 from fixedpoint_nn.files.replace import replaced
 from fixedpoint_nn.hardware.pack import memory_files
 from fixedpoint_nn.hardware.pack.reader import Pack
-from fixedpoint_nn.hardware.pack.resident import demand_resident
+from fixedpoint_nn.hardware.pack.resident import demand_one_input, demand_resident
 from fixedpoint_nn.hardware.sim.toolchain import rtl_folder
 from fixedpoint_nn.version import __version__
 
@@ -44,6 +44,7 @@ class Exported:
 def export(pack: Pack, folder: str | os.PathLike[str]) -> Exported:
     """Write the design of a pack into a folder, which must be new or an earlier export."""
     demand_resident(pack.config, "An export")
+    demand_one_input(pack.halves, "An export")
     values, folder = _values(pack), Path(folder)
     if folder.exists() and any(folder.iterdir()) and not (folder / "network.core").exists():
         raise BoardError(

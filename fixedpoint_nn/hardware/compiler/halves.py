@@ -16,17 +16,8 @@ from fixedpoint_nn.hardware.compiler.ir import EngineProgram, Flat
 from fixedpoint_nn.hardware.compiler.kernel import Placement
 from fixedpoint_nn.hardware.compiler.strided_view import Buffer
 from fixedpoint_nn.hardware.isa.instructions import Address, Instruction, JumpEqual, Load
-from fixedpoint_nn.hardware.isa.port import Port
 
 REGISTER = 1  # for the word; free before the first instruction of the program
-
-
-@dataclass(frozen=True)
-class Halves:
-    """The second place of the input, and the address of the word that is 0 for the first and 1 for the second."""
-
-    second: Port
-    word: int
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from fixedpoint_nn.hardware.compiler.engine_sizing import smallest_engine
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.flatten import flatten
 from fixedpoint_nn.hardware.compiler.group_choice import choose_groups
-from fixedpoint_nn.hardware.compiler.halves import Halves, both, room
+from fixedpoint_nn.hardware.compiler.halves import both, room
 from fixedpoint_nn.hardware.compiler.host_port import host_port
 from fixedpoint_nn.hardware.compiler.ir import EngineProgram, Flat
 from fixedpoint_nn.hardware.compiler.kernel import Kernel
@@ -38,8 +38,8 @@ from fixedpoint_nn.hardware.isa.config import (
 )
 from fixedpoint_nn.hardware.isa.config import latency as latency_of
 from fixedpoint_nn.hardware.isa.images import Images
-from fixedpoint_nn.hardware.isa.instructions import AssemblyError, Instruction, encode
-from fixedpoint_nn.hardware.isa.port import Port
+from fixedpoint_nn.hardware.isa.instructions import AssemblyError, Halt, Instruction, encode
+from fixedpoint_nn.hardware.isa.port import Halves, Port
 from fixedpoint_nn.numbers.traced.program import Program
 from fixedpoint_nn.numbers.traced.traced import trace
 from fixedpoint_nn.numerics.qformat import QFormat
@@ -72,6 +72,19 @@ class CompiledNetwork:
     def kernels(self) -> list[Kernel]:
         """The runs of the program, in order."""
         return [item for item in self.items if isinstance(item, Kernel)]
+
+    @property
+    def placed_kernels(self) -> list[tuple[int, Kernel]]:
+        """(program address, run) of all runs, also of the second program that reads the second place of the input."""
+        first = [
+            (place, item)
+            for item, place in zip(self.items, self.places, strict=False)
+            if isinstance(item, Kernel)
+        ]
+        if self.halves is None:
+            return first
+        apart = self.places[-1] + Halt.words - self.places[0]
+        return first + [(place + apart, item) for place, item in first]
 
 
 def lower(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,23 @@ from fixedpoint_nn.numerics.arrays import Ints
 
 
 class Twin(Emulator):
-    """The emulator with a sample in its activation memory; records the sums of the run `wanted`."""
+    """The emulator with a sample in its activation memory; records the sums of the run `wanted`.
+
+    `choice` is what the host writes besides: the word that says where the sample stands (`input_of`).
+    """
 
     def __init__(
-        self, config: EngineConfig, images: Images, port: Port, vector: Ints, outside: Outside | None = None
+        self,
+        config: EngineConfig,
+        images: Images,
+        port: Port,
+        vector: Ints,
+        outside: Outside | None = None,
+        choice: Mapping[int, int] | None = None,
     ) -> None:
         super().__init__(config, images, outside)
-        for address, value in zip(port.addresses().tolist(), vector.tolist(), strict=True):
+        sample = zip(port.addresses().tolist(), vector.tolist(), strict=True)
+        for address, value in (*sample, *(choice or {}).items()):
             self.write(address, np.array([value], np.int64))
         self.wanted = (-1, -1)  # the run to record: its program address, and earlier executions of it
         self.found: tuple[Run, Ints, Ints] | None = (

@@ -37,3 +37,22 @@ class Port:
         """Plusargs of the test bench: +NAME_address=A +NAME_words=N +NAME_run=R +NAME_stride=S."""
         given = {"address": self.address, "words": self.words, "run": self.run, "stride": self.stride}
         return [f"+{name}_{key}={value}" for key, value in given.items()]
+
+
+@dataclass(frozen=True)
+class Halves:
+    """A second place of the input, and the word by which the host tells the program where the input of a run stands."""
+
+    second: Port
+    word: int  # its address: 0 for the first place, 1 for the second
+
+    def choice(self, run: int) -> dict[int, int]:
+        """What the host writes there before this run, by address: the places take turns."""
+        return {self.word: run % 2}
+
+
+def input_of(first: Port, halves: Halves | None, run: int) -> tuple[Port, dict[int, int]]:
+    """(where the input of this run stands, the word that says so by its address)."""
+    if halves is None:
+        return first, {}
+    return (first, halves.second)[run % 2], halves.choice(run)

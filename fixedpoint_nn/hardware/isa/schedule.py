@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fixedpoint_nn.hardware.isa.config import LATENCY
@@ -45,12 +45,14 @@ def schedule(
     latency: int = LATENCY,
     pack: int = 1,
     rows: RowClock | None = None,
+    choice: Mapping[int, int] | None = None,
 ) -> Schedule | None:
     """The schedule of a program; None if it depends on data (a conditional jump).
 
-    `latency` is `EngineConfig.latency`; `rows` is the clock of streamed weights.
+    `latency` is `EngineConfig.latency`; `rows` is the clock of streamed weights; `choice` are words by their addresses
+    that are known before the start, on which alone the program jumps (`Halves.choice`).
     """
-    if any(isinstance(instruction, JumpEqual) for instruction in program):
+    if choice is None and any(isinstance(instruction, JumpEqual) for instruction in program):
         return None
     places, at = {}, 0
     for number, instruction in enumerate(program):
@@ -59,6 +61,7 @@ def schedule(
     addresses = {number: place for place, number in places.items()}
     result, timing, registers, number = Schedule(), Timing(lanes, drain, latency, pack, rows), [0] * 8, 0
     before = 0
+    unknown: set[int] = set()  # registers that hold data
     while True:
         instruction = program[number]
         number += 1
@@ -77,6 +80,8 @@ def schedule(
         elif isinstance(instruction, (Set, Increment)):
             old = registers[instruction.register] if isinstance(instruction, Increment) else 0
             registers[instruction.register] = old + instruction.value
+            if isinstance(instruction, Set):
+                unknown.discard(instruction.register)
             timing.words()
         elif isinstance(instruction, Loop):
             registers[instruction.register] -= 1
@@ -85,6 +90,15 @@ def schedule(
             number = places[instruction.target] if again else number
         elif isinstance(instruction, Load):
             timing.load(instruction.shift)
+            known = (choice or {}).get(instruction.address.base)
+            registers[instruction.register] = (known or 0) << instruction.shift
+            (unknown.add if known is None else unknown.discard)(instruction.register)
+        elif isinstance(instruction, JumpEqual):
+            if instruction.register in unknown:
+                return None
+            jumps = registers[instruction.register] == instruction.value
+            timing.words(JumpEqual.words, jump=jumps)
+            number = places[instruction.target] if jumps else number
         elif isinstance(instruction, Store):
             timing.store()
         elif isinstance(instruction, Halt):

@@ -6,16 +6,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from fixedpoint_nn.hardware.compiler.engine_sizing import stored_format
-from fixedpoint_nn.hardware.compiler.kernel import Kernel
 from fixedpoint_nn.hardware.compiler.pipeline import CompiledNetwork
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.instructions import Run
-from fixedpoint_nn.hardware.isa.port import Port
+from fixedpoint_nn.hardware.isa.port import Halves, Port
 from fixedpoint_nn.hardware.isa.schedule import Schedule
 from fixedpoint_nn.network.json_shapes import ShapeError, parsed, shown
 from fixedpoint_nn.numerics.qformat import QFormat
@@ -77,12 +76,22 @@ def read_port(entry: Mapping[str, Any]) -> Port:
     )
 
 
+def describe_halves(halves: Halves) -> dict[str, int]:
+    """The manifest's entry of the second place of the input, which is like the first one but for its address."""
+    return {"second_input": halves.second.address, "word": halves.word}
+
+
+def read_halves(entry: Mapping[str, Any] | None, first: Port) -> Halves | None:
+    """The second place that a manifest's entry describes, beside the first one; None if there is no entry."""
+    if entry is None:
+        return None
+    return Halves(replace(first, address=entry["second_input"]), entry["word"])
+
+
 def describe_runs(lowered: CompiledNetwork, schedule: Schedule | None) -> list[dict[str, Any]]:
     """One entry per run of the program: its address, layer, format and predicted cycles."""
     runs = []
-    for item, place in zip(lowered.items, lowered.places, strict=False):
-        if not isinstance(item, Kernel):
-            continue
+    for place, item in lowered.placed_kernels:
         described = {
             "place": place,
             "layer": item.name,
@@ -132,11 +141,7 @@ def describe_engine(config: EngineConfig) -> dict[str, int]:
 def listing(lowered: CompiledNetwork, schedule: Schedule | None) -> str:
     """The program as text, with the names of layers."""
     lines = []
-    names = {
-        place: item
-        for item, place in zip(lowered.items, lowered.places, strict=False)
-        if isinstance(item, Kernel)
-    }
+    names = dict(lowered.placed_kernels)
     place = 0
     for instruction in lowered.instructions:
         text = f"{place:6d}  {instruction}"

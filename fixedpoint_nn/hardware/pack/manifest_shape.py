@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 from fixedpoint_nn.hardware.isa.config import EngineConfig
-from fixedpoint_nn.hardware.isa.port import Port
+from fixedpoint_nn.hardware.isa.port import Halves, Port
 from fixedpoint_nn.hardware.pack.manifest import OPTIONAL
 from fixedpoint_nn.hardware.vectors import reachability
 from fixedpoint_nn.network.json_shapes import (
@@ -90,6 +90,7 @@ MANIFEST = JsonObject(
     {
         "weights": HASH,
         "batch": JsonInteger(2, MOST_WORDS),
+        "ahead": JsonObject({"second_input": JsonInteger(), "word": JsonInteger()}),
         "utilisation": JsonNumber(),
         "weight_memory": JsonObject({"clocks": JsonInteger(1), "latency": JsonInteger(1)}),
         "stalls": JsonList(JsonInteger()),
@@ -134,6 +135,20 @@ def demand_port(port: Port, depth: int, name: str) -> None:
     last = port.address + (port.words - 1) // port.run * port.stride + (port.words - 1) % port.run
     if last >= depth:
         raise ShapeError(f"{name} ends at address {last}, and the activation memory has {depth} words")
+
+
+def demand_halves(halves: Halves | None, config: EngineConfig) -> None:
+    """Raise `ShapeError` unless a second place of the input, and the word that chooses, are inside the memory."""
+    if halves is None:
+        return
+    if not config.host_writes:
+        raise ShapeError("the next input is written ahead, and the engine has no host_writes")
+    demand_port(halves.second, config.activation_depth, "the second input")
+    if halves.word >= config.activation_depth:
+        raise ShapeError(
+            f"the word that chooses an input is at address {halves.word}, and the activation memory has "
+            f"{config.activation_depth} words"
+        )
 
 
 def word_bits(config: EngineConfig, kind: str) -> int:

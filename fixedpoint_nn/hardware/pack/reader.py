@@ -16,11 +16,17 @@ from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.isa.config import SHIFT_BITS, EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.instructions import AssemblyError
-from fixedpoint_nn.hardware.isa.port import Port
+from fixedpoint_nn.hardware.isa.port import Halves, Port
 from fixedpoint_nn.hardware.isa.weight_window import WeightMemory
 from fixedpoint_nn.hardware.pack import manifest, memory_files
 from fixedpoint_nn.hardware.pack.manifest import PackError
-from fixedpoint_nn.hardware.pack.manifest_shape import demand_manifest, demand_port, depth, word_bits
+from fixedpoint_nn.hardware.pack.manifest_shape import (
+    demand_halves,
+    demand_manifest,
+    demand_port,
+    depth,
+    word_bits,
+)
 from fixedpoint_nn.hardware.pack.memory_files import MemoryImage
 from fixedpoint_nn.hardware.pack.writer import (
     STATUS,
@@ -47,6 +53,7 @@ class Pack:
     vectors: Ints  # (vectors, words)
     expected: Ints
     status: Ints | None = None  # (vectors, status registers), of packs that state them
+    halves: Halves | None = None  # of a pack whose next input may be written while the engine computes
 
     @property
     def name(self) -> str:
@@ -150,7 +157,8 @@ def _load(directory: Path) -> Pack:
         raise PackError(f"{error}; emit the pack again") from None
     except MemoryError:
         raise PackError(f"{directory} does not fit into the memory; emit it with fewer vectors") from None
-    return Pack(directory, about, config, images, ports[0], ports[1], rows[0], rows[1], status)
+    halves = manifest.read_halves(about.get("ahead"), ports[0])
+    return Pack(directory, about, config, images, ports[0], ports[1], rows[0], rows[1], status, halves)
 
 
 def _stated(about: Mapping[str, Any]) -> tuple[EngineConfig, tuple[Port, Port]]:
@@ -160,6 +168,7 @@ def _stated(about: Mapping[str, Any]) -> tuple[EngineConfig, tuple[Port, Port]]:
     ports = manifest.read_port(about["input"]), manifest.read_port(about["output"])
     for port, name in zip(ports, ("input", "output"), strict=True):
         demand_port(port, config.activation_depth, name)
+    demand_halves(manifest.read_halves(about.get("ahead"), ports[0]), config)
     return config, ports
 
 

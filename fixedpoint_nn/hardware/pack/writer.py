@@ -13,7 +13,7 @@ from fixedpoint_nn.files.replace import heal, replaced
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
-from fixedpoint_nn.hardware.isa.port import Port
+from fixedpoint_nn.hardware.isa.port import Halves, Port
 from fixedpoint_nn.hardware.isa.weight_window import WeightMemory
 from fixedpoint_nn.hardware.pack import manifest, memory_files
 from fixedpoint_nn.hardware.pack.manifest import PackError
@@ -48,6 +48,7 @@ class PackContents:
     stalls: Sequence[int] = ()
     weights: str | None = None  # the hash of the float network, if known
     batch: int = 1  # samples of a vector
+    halves: Halves | None = None  # a second place of the input, for every second vector
 
     def words(self) -> dict[str, tuple[int, list[int], list[int]]]:
         """For each kind of file (bits of a word, words as bit patterns, shape)."""
@@ -97,6 +98,7 @@ class PackContents:
             "input": manifest.describe_port(self.input),
             "output": manifest.describe_port(self.output),
             **({} if self.batch == 1 else {"batch": self.batch}),
+            **({} if self.halves is None else {"ahead": manifest.describe_halves(self.halves)}),
             "vectors": len(self.vectors),
             "origins": list(self.origins),
             "seed": self.seed,

@@ -18,11 +18,10 @@ import numpy as np
 from tqdm import tqdm
 
 from fixedpoint_nn.files import scratch
-from fixedpoint_nn.hardware.compiler.halves import Halves
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
-from fixedpoint_nn.hardware.isa.port import Port
+from fixedpoint_nn.hardware.isa.port import Halves, Port
 from fixedpoint_nn.hardware.isa.weight_window import WeightMemory
 from fixedpoint_nn.hardware.pack import memory_files
 from fixedpoint_nn.hardware.pack.memory_files import MemoryImage
@@ -110,7 +109,8 @@ def simulate(job: Job, inputs: Ints, progress: str = "", trace: bool = False) ->
     """Run input vectors (vectors, words), split over all cores; `progress` is the label of a progress bar."""
     command = compiled(job.config, job.simulator, cycles=job.cycles, rtl=job.rtl)
     workers = max(1, min(os.cpu_count() or 1, len(inputs)))
-    chunks = _chunks(len(inputs), workers if not progress else workers * 4)
+    together = 1 if job.halves is None else 2  # the first vector of a chunk is in the first place
+    chunks = _chunks(len(inputs), workers if not progress else workers * 4, together)
     outcome, running = SimulationOutcome(), Processes()
     with (
         scratch.folder() as folder,
@@ -142,8 +142,8 @@ def _result(future: Future[SimulationOutcome]) -> SimulationOutcome:
     return future.result()
 
 
-def _chunks(count: int, parts: int) -> list[tuple[int, int]]:
-    size = max(1, -(-count // parts))
+def _chunks(count: int, parts: int, together: int) -> list[tuple[int, int]]:
+    size = max(1, -(-count // (parts * together))) * together
     return [(start, min(start + size, count)) for start in range(0, count, size)]
 
 

@@ -49,7 +49,8 @@ def with_memory(pack: Pack, memory: WeightMemory | None) -> Schedule:
     rows = None if memory is None else RowClock(config.weight_window, memory)
     if rows is None:
         program = [replace(one, streamed=False) if isinstance(one, Run) else one for one in program]
-    plan = schedule(program, config.lanes, config.drain, config.latency, config.pack, rows)
+    choice = None if pack.halves is None else pack.halves.choice(0)
+    plan = schedule(program, config.lanes, config.drain, config.latency, config.pack, rows, choice)
     assert plan is not None  # a program that jumps on data streams no weights
     return plan
 

@@ -91,9 +91,10 @@ def first_divergence(
     trace: Trace,
     seed: int = 1,
     outside: Outside | None = None,
+    choice: Mapping[int, int] | None = None,
 ) -> FirstDifference | ExtraWrites | None:
     """Compare every traced write of the Verilog with the emulator's; None if they are equal."""
-    twin = Twin(config, images, port, vector, outside)
+    twin = Twin(config, images, port, vector, outside, choice)
     layers = {run["place"]: run for run in runs}
     result, bits = twin.run(seed, writes=True), config.activation_width
     passed: dict[int, int] = {}
@@ -113,7 +114,7 @@ def first_divergence(
                 continue
             cause = f"written to address {got[1]} instead of {address}" if got[1] != address else ""
             if not cause:
-                twin_again = Twin(config, images, port, vector, outside)
+                twin_again = Twin(config, images, port, vector, outside, choice)
                 twin_again.wanted = (write.place, step)
                 twin_again.run(seed)
                 words = [read_word(word, bits) for _, _, word in actual]

@@ -29,6 +29,7 @@ from pathlib import Path
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
+from fixedpoint_nn.hardware.isa.port import input_of
 from fixedpoint_nn.hardware.pack import manifest, memory_files
 from fixedpoint_nn.hardware.pack.manifest import PackError
 from fixedpoint_nn.hardware.pack.reader import IMAGES, Pack, load_pack
@@ -84,7 +85,9 @@ def _steps(pack: Pack, config: EngineConfig, sections: Sequence[ReadbackSection]
     bits, image = config.activation_width, pack.images.activations.tolist()
     yield from _each(Kind.COMPARE, range(len(image)), image, bits)
     for number, (vector, expected) in enumerate(zip(pack.vectors, pack.expected, strict=True)):
-        yield from _each(Kind.WRITE, pack.input.addresses().tolist(), vector.tolist(), bits)
+        port, choice = input_of(pack.input, pack.halves, number)
+        words = [*vector.tolist(), *choice.values()]
+        yield from _each(Kind.WRITE, [*port.addresses().tolist(), *choice], words, bits)
         yield Kind.START, (pack.seed + number) & 0xFFFFFFFF
         yield from _each(Kind.COMPARE, pack.output.addresses().tolist(), expected.tolist(), bits)
     for section in sections:

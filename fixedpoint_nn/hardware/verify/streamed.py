@@ -19,9 +19,10 @@ def cycles_by_arrival(pack: Pack, arrivals: Sequence[Sequence[int]]) -> tuple[li
     config = pack.config
     program = [instruction for _, instruction in decode(pack.images.program)]
     cycles, stalls = [], []
-    for taken in arrivals:
+    for number, taken in enumerate(arrivals):
         rows = RowClock(config.weight_window, np.array(taken, np.int64))
-        plan = schedule(program, config.lanes, config.drain, config.latency, config.pack, rows)
+        choice = None if pack.halves is None else pack.halves.choice(number)
+        plan = schedule(program, config.lanes, config.drain, config.latency, config.pack, rows, choice)
         if plan is None:
             raise PackError(f"{pack.directory} jumps on data and streams its weights; emit the pack again")
         cycles.append(plan.cycles)

@@ -13,6 +13,7 @@ from fixedpoint_nn.files import scratch
 from fixedpoint_nn.files.scratch import PlaceError
 from fixedpoint_nn.hardware.emulator.result import EmulationError
 from fixedpoint_nn.hardware.isa import bit_packing
+from fixedpoint_nn.hardware.isa.port import input_of
 from fixedpoint_nn.hardware.isa.weight_window import Outside
 from fixedpoint_nn.hardware.pack import manifest, memory_files
 from fixedpoint_nn.hardware.pack.manifest import PackError
@@ -120,6 +121,7 @@ def _verify(
         cycles,
         memory,
         rtl,
+        pack.halves,
     )
     label = f"{pack.name} on {simulator}" if progress else ""
     try:
@@ -232,32 +234,35 @@ def _traced_divergence(
     pack: Pack, job: Job, inputs: Ints, vector: int
 ) -> FirstDifference | ExtraWrites | None:
     """Run one vector again with a trace, and compare every write."""
+    first = vector if job.halves is None else vector - vector % 2  # from the first place of the input on
     with scratch.folder() as folder:
-        again = replace(job, seed=job.seed + vector)
+        again = replace(job, seed=job.seed + first)
         outcome, _, _ = run_once(
             compiled(job.config, job.simulator, rtl=job.rtl),
             again,
             folder,
-            inputs[vector : vector + 1],
+            inputs[first : vector + 1],
             0,
             True,
         )
-    return _divergence(pack, job, inputs, vector, outcome, 0)
+    return _divergence(pack, job, inputs, vector, outcome, vector - first)
 
 
 def _divergence(
     pack: Pack, job: Job, inputs: Ints, vector: int, outcome: SimulationOutcome, place: int
 ) -> FirstDifference | ExtraWrites | None:
     """The first write of a vector that differs from the twin's; its trace is number `place` of the outcome's."""
+    port, choice = input_of(pack.input, job.halves, place)
     return first_divergence(
         pack.config,
         pack.images,
-        pack.input,
+        port,
         pack.manifest["runs"],
         inputs[vector],
         outcome.traces[place],
         job.seed + vector,
         _outside(job, outcome, place),
+        choice,
     )
 
 

@@ -44,6 +44,7 @@ module uart_engine_tb;
     parameter PARAMETER_DEPTH = 512;
     parameter TABLE_DEPTH = 4096;
     parameter PROGRAM_DEPTH = 1024;
+    parameter HOST_WRITES = 0;
     // Every memory holds its image, a file in the folder where the simulation runs (1), or is undefined (0).
     parameter BUILT_IN = 1;
 
@@ -71,7 +72,7 @@ module uart_engine_tb;
         .PRODUCT_SIGNED(PRODUCT_SIGNED), .PRODUCT_ROUNDING(PRODUCT_ROUNDING), .PRODUCT_OVERFLOW(PRODUCT_OVERFLOW),
         .ACTIVATION_DEPTH(ACTIVATION_DEPTH), .WEIGHT_DEPTH(WEIGHT_DEPTH), .PARAMETER_DEPTH(PARAMETER_DEPTH),
         .TABLE_DEPTH(TABLE_DEPTH), .PROGRAM_DEPTH(PROGRAM_DEPTH),
-        .ACTIVATION_IMAGE(BUILT_IN != 0 ? "activations.mem" : ""),
+        .HOST_WRITES(HOST_WRITES), .ACTIVATION_IMAGE(BUILT_IN != 0 ? "activations.mem" : ""),
         .WEIGHT_IMAGE(BUILT_IN != 0 ? "weights.mem" : ""), .PARAMETER_IMAGE(BUILT_IN != 0 ? "parameters.mem" : ""),
         .TABLE_IMAGE(BUILT_IN != 0 ? "tables.mem" : ""), .PROGRAM_IMAGE(BUILT_IN != 0 ? "program.mem" : "")
     ) u_board (.clock(clock), .rx(rx), .tx(tx), .busy(busy), .done(done), .idle(idle));
