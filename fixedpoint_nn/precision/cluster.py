@@ -24,6 +24,7 @@ Done = Iterator[tuple[str, dict[str, Any]]]
 
 # Dask's errors for a task whose workers were killed repeatedly, or whose data are lost.
 LOST = ("KilledWorker", "CancelledError", "FutureCancelledError")
+CONNECT_SECONDS = 10.0  # for a scheduler to answer
 _common: Any = None  # the common part of all tasks of this worker process
 
 
@@ -187,7 +188,7 @@ def _connected(scheduler: str) -> Iterator[Any]:
             "a Dask scheduler needs the package `distributed`; pip install 'fixedpoint_nn[dask]'"
         ) from None
     try:
-        client: Any = Client(scheduler, timeout=10)  # type: ignore[no-untyped-call]
+        client: Any = Client(scheduler, timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise ConnectionError(
             f"no Dask scheduler answers at {scheduler}; start one with `dask scheduler`"

@@ -257,8 +257,9 @@ def test_a_scheduler_is_reached_by_its_address(cluster: tuple[Any, str], tmp_pat
     assert [{**row, "seconds": ""} for row in points[0]] == [{**row, "seconds": ""} for row in points[1]]
 
 
-def test_no_scheduler_is_answered_with_a_sentence() -> None:
+def test_no_scheduler_is_answered_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
+    monkeypatch.setattr("fixedpoint_nn.precision.cluster.CONNECT_SECONDS", 0.5)
     net, data = problem()
     sentence = "no Dask scheduler answers at tcp://127.0.0.1:1; start one with `dask scheduler`"
     with pytest.raises(ConnectionError, match=f"^{re.escape(sentence)}$"):

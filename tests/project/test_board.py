@@ -13,6 +13,7 @@ import pytest
 from fixedpoint_nn.hardware.sim.toolchain import find_tool, rtl_folder
 from fixedpoint_nn.hardware.verify.selftest import Kind
 
+pytestmark = pytest.mark.slow  # the page trains the network that writes names
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "board.md").read_text(encoding="utf-8")
 BENCH = """
 module bench;
@@ -106,7 +107,6 @@ def test_the_self_test_of_a_board_notices_a_flipped_bit_of_an_image(
         image.write_text(good)
 
 
-@pytest.mark.slow
 def test_the_self_test_of_a_board_synthesises_for_the_ecp5_into_block_memories_and_multipliers(
     pack: Path,
 ) -> None:

@@ -38,8 +38,8 @@ def python_of(page: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-# Pages that train, or compile and simulate large engines, for more than a minute.
-SLOW = {"board.md", "detect.md", "lanes.md", "resnet50.md"}
+# Pages that train, or compile and simulate large engines, for a while.
+SLOW = {"board.md", "detect.md", "lanes.md", "resnet50.md", "stream-weights.md"}
 
 
 def test_only_python_blocks_are_run_and_keep_their_lines() -> None:

@@ -51,6 +51,7 @@ def test_each_operator_constant_condition_and_result_is_changed_once() -> None:
     ])  # fmt: skip
 
 
+@pytest.mark.slow
 def test_mutants_are_python_that_differs_from_the_source_and_have_names_of_their_own() -> None:
     for room in ROOMS:
         for path in modules(room):

@@ -20,7 +20,6 @@ NOTEBOOKS = {
     "pump_lstm": "13_time_series.ipynb",
     "detector": "12_object_detection.ipynb",
 }
-SMALL = ("pump_gru",)  # 25,000 cycles; the other forecaster takes 34,000, a scene of the detector two million
 Real = Callable[..., Any]
 
 
@@ -41,10 +40,9 @@ def test_a_sweep_shows_what_bits_cost(name: str) -> None:
     assert four.cost.weight_bits < eight.cost.weight_bits
 
 
-@pytest.mark.parametrize("simulator", ["iverilog", pytest.param("verilator", marks=pytest.mark.slow)])
-@pytest.mark.parametrize(
-    "name", [name if name in SMALL else pytest.param(name, marks=pytest.mark.slow) for name in NOTEBOOKS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("simulator", ["iverilog", "verilator"])
+@pytest.mark.parametrize("name", NOTEBOOKS)
 def test_its_pack_passes(name: str, simulator: str, tmp_path: Path) -> None:
     fixed = quantize(zoo.load(name), calibrate(zoo.load(name), zoo.samples(name, 100, "train"), word=8))
     emit(fixed, zoo.samples(name, 1), tmp_path / "pack", name=name, corner_vectors=1)

@@ -6,7 +6,7 @@ The lowest bit of the multiplier changes the product by `sum + bias` only, which
 2**shift, or of half of it. The sums whose products come closest to one are the best rational approximations of
 multiplier / 2**shift. From these, sums around changes of small results, powers of two and some others, those are
 chosen greedily that reveal the most new bits; for bits that remain, all sums are tried. A bit that is still not seen
-changes the result of no sum that was tried.
+changes the result of no sum that was tried, or its word has no sum left.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ pytest.importorskip("cocotbext.axi", reason="driving AXI needs the extra `axi`")
 RTL = ROOT / "reference_rtl"
 
 
+@pytest.mark.slow
 def test_other_peoples_masters_find_every_word_equal_and_no_rule_broken(tmp_path: Path) -> None:
     pack = ROOT / "golden_vectors" / "moons"
     simulator = runner.get_runner("icarus")

@@ -119,6 +119,7 @@ def drive_in_c(exported: Exported, folder: Path, top: str, flags: str, *sources:
     return run(exported.folder, folder / "obj" / "main", "0")
 
 
+@pytest.mark.slow
 def test_the_driver_in_c_runs_its_example_on_the_top(exported: Exported, tmp_path: Path) -> None:
     plain = (*C_COMPILER, "-D_DEFAULT_SOURCE", "-o", "plain.o", exported.folder / "driver" / "main.c")
     run(tmp_path, *plain)  # as for a chip

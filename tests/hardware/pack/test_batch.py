@@ -77,6 +77,7 @@ def test_a_pack_whose_batch_is_another_one_is_refused(folder: Path, tmp_path: Pa
     )
 
 
+@pytest.mark.slow
 def test_streamed_weights_of_a_batch_are_verified_with_pauses(tmp_path: Path) -> None:
     fixed, x = network("moons", 4)
     options: dict[str, Any] = {"weight_window": 32, "weight_memory": WeightMemory(2, 9), "corner_vectors": 0}

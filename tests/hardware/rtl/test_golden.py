@@ -21,15 +21,23 @@ from tests.proof.conformance.__main__ import HERE, PACKS, write
 from tests.proof.judges import HARSH, golden_pack, judge
 
 PROGRAMS = programs.COMMITTED
-QUICK_TO_SEARCH = ("moons", "bigram", "names_writer", "fashion_mlp", "lenet", "shakespeare_lstm", *PROGRAMS)
+QUICK_TO_SEARCH = (
+    "moons",
+    "bigram",
+    "names_writer",
+    "fashion_mlp",
+    "conformance_saturating",
+    "conformance_wrapping",
+)
 QUICK_TO_SIMULATE = ("moons", "bigram", "nplm", *PROGRAMS)
 MOST = 2.5e6
+QUICK_TO_COMPILE = ("conformance", "conformance_wrapping", "conformance_groups")
 
 
-def quick_but_64(names: set[str]) -> list[Any]:
-    """The packs' names; the engine of 64 lanes is for the slow suite."""
+def packs(names: set[str]) -> list[Any]:
+    """The packs' names; the slow suite compiles most of their engines."""
     slow = [pytest.mark.slow]
-    return [pytest.param(name, marks=slow * (name == "conformance_64")) for name in sorted(names)]
+    return [pytest.param(name, marks=slow * (name not in QUICK_TO_COMPILE)) for name in sorted(names)]
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -86,12 +94,12 @@ def test_a_conformance_pack_passes_by_the_ports_disturbed_and_after_resets(how, 
     passes(load_pack(HERE / "conformance_saturating"), how, simulator, tmp_path)
 
 
-@pytest.mark.parametrize("name", quick_but_64(set(programs.PACKS) - {"conformance_saturating"}))
+@pytest.mark.parametrize("name", packs(set(programs.PACKS) - {"conformance_saturating"}))
 def test_the_other_conformance_packs_pass_in_the_harsh_mode_too(name, tmp_path):
     passes(golden_pack(name), HARSH, "verilator", tmp_path)
 
 
-@pytest.mark.parametrize("name", quick_but_64(set(programs.PACKS) - set(programs.COMMITTED)))
+@pytest.mark.parametrize("name", packs(set(programs.PACKS) - set(programs.COMMITTED)))
 def test_a_conformance_pack_that_is_not_committed_passes_in_icarus_too(name):
     verdict = verify(golden_pack(name).directory, trace=True, vectors=20)
     assert verdict.passed, verdict.text

@@ -14,6 +14,7 @@ from tests.support.module_bench import bench
 
 # The mistake, its file, what stands there and what instead, the bench and its parameters. Registers without a reset
 # begin with 0, as in a chip.
+LONG_BENCH = "axi_engine_tb"
 MISTAKES = [
     (
         "a load that a reset has ended writes its register",
@@ -261,7 +262,7 @@ MISTAKES = [
 
 @pytest.mark.parametrize(
     ("name", "changes", "top", "parameters"),
-    [how for _, *how in MISTAKES],
+    [pytest.param(*how, marks=[pytest.mark.slow] * (how[2] == LONG_BENCH)) for _, *how in MISTAKES],
     ids=[title for title, *_ in MISTAKES],
 )
 def test_a_mistake_in_a_module_is_noticed_by_its_bench(

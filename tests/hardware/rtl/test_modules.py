@@ -90,8 +90,8 @@ BENCHES = [
 
 
 def widest_slow(case: Any) -> Any:
-    """Benches of more than 128 lanes take a minute in Icarus."""
-    wide = type(case) is tuple and case[1].get("LANES", 0) > 128
+    """Benches of more than 32 lanes take ten seconds to a minute in Icarus."""
+    wide = type(case) is tuple and case[1].get("LANES", 0) > 32
     return pytest.param(*case, marks=pytest.mark.slow) if wide else case
 
 

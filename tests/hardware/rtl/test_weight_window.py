@@ -134,6 +134,7 @@ def test_random_programs_of_lanes_that_share_multipliers_and_stream_agree_in_ica
     agree(seed, PACKED[:5])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("configs", [CONFIGS, PACKED[:5]], ids=["plain", "packed"])
 @pytest.mark.parametrize("seed", range(2))
 def test_random_programs_that_stream_agree_in_verilator(seed: int, configs: list[EngineConfig]) -> None:

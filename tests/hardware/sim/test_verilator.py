@@ -24,6 +24,7 @@ def _libraries(folder: Path) -> list[Path]:
     return list(folder.rglob(verilator.LIBRARY))
 
 
+@pytest.mark.slow
 def test_the_library_is_compiled_once_and_used_by_the_next_build(folder: Path) -> None:
     build.compiled(EngineConfig(lanes=1), "verilator")
     (library,) = _libraries(folder)

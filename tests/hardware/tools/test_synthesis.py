@@ -13,6 +13,7 @@ TINY = EngineConfig(
 )
 
 
+@pytest.mark.slow
 def test_a_small_engine_is_synthesised():
     size = xilinx(TINY)
     assert size.dsps == 2
