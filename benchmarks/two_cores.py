@@ -16,7 +16,7 @@ from statistics import median  # noqa: E402
 
 from benchmarks.sweep import WORDS, images  # noqa: E402
 from fixedpoint_nn import calibrate, quantize, sweep, zoo  # noqa: E402
-from fixedpoint_nn.numbers.networks.dispatch import VARIABLE  # noqa: E402
+from fixedpoint_nn.numbers.threads import VARIABLE  # noqa: E402
 
 ROUNDS = 5
 
