@@ -178,10 +178,9 @@ class NumpyNetwork:
         weights, bias = self.weights[place]
         count, size = len(source.padded), _size_of(o)
         taps, columns = weights.shape
-        whole = o.kernel == source.padded.shape[1:3]  # a window is an image, with its edges
-        dense = whole and size == (1, 1) and source.inside.flags.c_contiguous
-        pointwise = o.kernel == o.stride == (1, 1) and source.inside.flags.c_contiguous
-        if dense or pointwise:
+        dense = o.kernel == source.inside.shape[1:3]
+        pointwise = o.kernel == o.stride == (1, 1)
+        if (dense or pointwise) and source.inside.flags.c_contiguous and not np.any(o.padding):
             rows = source.inside.reshape(-1, taps)
         else:
             windows, buffer, rows = source.windows(o, size, spaces[0])
