@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Gradients of windows of float images by the compiled kernels: sums in NumPy's order, so with its bits."""
+"""Windows of float images, and their gradients, by the compiled kernels: sums in NumPy's order, so with its bits."""
 
 from __future__ import annotations
 
 import ctypes
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class WindowShape:
 
     def described(self) -> _Windows:
         """`Windows` of image_windows.h."""
-        return _Windows(*(number for part in astuple(self) for number in part))
+        return _Windows(*self.images, *self.positions, *self.kernel, *self.stride, *self.before)
 
 
 def kernels_for(*arrays: Array) -> Kernels | None:
@@ -46,6 +46,19 @@ def kernels_for(*arrays: Array) -> Kernels | None:
     if all(array.dtype == np.float32 and array.flags.c_contiguous for array in arrays):
         return chosen().kernels
     return None
+
+
+class WindowCopies:
+    """Copies the windows of a few images at a time: row by row, or tap by tap (`taps_first`)."""
+
+    def __init__(self, kernels: Kernels, shape: WindowShape, taps_first: bool) -> None:
+        self.kernels, self.described = kernels, shape.described()
+        self.name = "copy_taps" if taps_first else "copy_windows"
+
+    def __call__(self, images: Array, out: Array) -> None:
+        """out = the windows, zero outside of the images."""
+        self.described.images = len(images)
+        self.kernels.windows(self.name, self.described, images, out)
 
 
 def add_windows(kernels: Kernels, shape: WindowShape, windows: Array, out: Array) -> None:
@@ -76,9 +89,26 @@ def self_test(kernels: Kernels) -> str:
         add_windows(kernels, shape, windows, added)
         if not np.array_equal(added, total[:, top : top + 6, top : top + 6]):
             return f"sums of windows of {channels} channels"
+        for taps_first, axes in ((False, (0, 1, 2, 3, 4, 5)), (True, (3, 4, 5, 0, 1, 2))):
+            copied = np.empty(windows.size, np.float32)
+            WindowCopies(kernels, shape, taps_first)(images, copied)
+            if not np.array_equal(copied, _windows(images, shape).transpose(axes).reshape(-1)):
+                return f"windows of {channels} channels"
         if not _pools(kernels, images, rng):
             return f"the gradient of pooling of {channels} channels"
     return ""
+
+
+def _windows(images: Array, shape: WindowShape) -> Array:
+    """The windows (image, row, column, tap row, tap column, channel), by plain loops."""
+    (rows, columns), (down, across), (top, left) = shape.positions, shape.stride, shape.before
+    wide = np.pad(images, ((0, 0), (top, 9), (left, 9), (0, 0)))
+    ky, kx = shape.kernel
+    by_place = [
+        [wide[:, r * down : r * down + ky, c * across : c * across + kx] for c in range(columns)]
+        for r in range(rows)
+    ]
+    return np.moveaxis(np.array(by_place), 2, 0)
 
 
 def _pools(kernels: Kernels, images: Array, rng: np.random.Generator) -> bool:
