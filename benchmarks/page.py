@@ -43,10 +43,11 @@ floats.
 """,
     "sweep": """What bounds a sweep is measured beside it. In NumPy alone nothing can be faster than its bare matrix
 products: words of 12 bits and more have sums of more than 24 bits, so they need float64, which takes twice the time.
-With the compiled kernels the passes on rounded images are what cannot be saved; the rest is the float network's own
-pass, the digest of all images, the calibration, and for each word the rounding of all images, the packing of the
-weights, the choice of formats and the pass for the signal-to-noise ratios. Loops over time are counted verb by verb in
-a sweep, so the compiled kernels do not help there.
+With the compiled kernels the passes themselves cannot be saved, each of which reads the float images, rounds them, and
+counts what overflows: of words of 9 bits and more they run at the kernels' limit for 16 bits (see the processor's
+limits). What is added to them is the float network's own pass, the digest of all images, the calibration, and for each
+word the packing of the weights, the choice of formats and the pass for the signal-to-noise ratios. Loops over
+time are counted verb by verb in a sweep, so the compiled kernels do not help there.
 """,
     "training": """More than half of a step of a convolutional network is matrix products, by the same BLAS as NumPy's
 and in an order of sums that the shipped weights fix: a retraining gives their bits. The rest waits for memory: windows
