@@ -47,7 +47,7 @@ def by_threads(count: int, work: Callable[[P], R], parts: Sequence[P]) -> list[R
             results[place] = work(part)
 
     helping = min(count, len(parts)) - 1
-    helpers = [_pool(count - 1).submit(copy_context().run, take) for _ in range(helping)]
+    helpers = [_pool(helping).submit(copy_context().run, take) for _ in range(helping)]
     take()
     for helper in helpers:
         if not helper.cancel():  # one that has not begun is not needed any more

@@ -102,8 +102,8 @@ def self_test(kernels: Kernels) -> str:
 def _windows(images: Array, shape: WindowShape) -> Array:
     """The windows (image, row, column, tap row, tap column, channel), by plain loops."""
     (rows, columns), (down, across), (top, left) = shape.positions, shape.stride, shape.before
-    wide = np.pad(images, ((0, 0), (top, 9), (left, 9), (0, 0)))
     ky, kx = shape.kernel
+    wide = np.pad(images, ((0, 0), (top, ky), (left, kx), (0, 0)))
     by_place = [
         [wide[:, r * down : r * down + ky, c * across : c * across + kx] for c in range(columns)]
         for r in range(rows)
