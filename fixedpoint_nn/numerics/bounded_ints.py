@@ -216,9 +216,7 @@ class WeightStats:
     def _magnitudes(self) -> Array:
         """Each column's sum of magnitudes."""
         array, axis = self._array, -2 if self._array.ndim > 1 else 0
-        worst = self._bound * array.shape[axis]
-        short = array.dtype.kind == "f" or array.itemsize <= _LONGEST_WORD
-        exact = dtype_for(worst) if short else OBJECT if worst > INT64_EXACT else INT64
+        exact = dtype_for(self._bound * array.shape[axis])
         total: Array = np.abs(BoundedInts(array, self._bound).to(exact)).sum(axis=axis)
         return total
 
