@@ -20,7 +20,6 @@ FLOAT32_EXACT = 1 << 24  # float32 holds every integer up to here, inclusive,
 FLOAT64_EXACT = 1 << 53  # float64 up to here,
 INT64_EXACT = (1 << 63) - 1  # and int64 up to here
 
-_LONGEST_WORD = 2  # bytes of the words of `CompactInts`
 _GATHER = 32  # products in the time of one gathered element
 
 FLOAT32, FLOAT64, INT64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
@@ -255,7 +254,5 @@ class WeightStats:
         kept = np.logical_not(zero)
         kept[first] = True
         places = np.where(zero, first, np.arange(outputs))
-        matrix = self._array[:, kept]
-        if matrix.itemsize <= _LONGEST_WORD:
-            matrix = matrix.astype(FLOAT32)
+        matrix = self._array[:, kept].astype(dtype_for(self._bound))
         return BoundedInts(matrix, self._bound), (np.cumsum(kept) - 1)[places]
