@@ -68,7 +68,7 @@ class WindowBlocks:
 
     def __init__(self, images: Array, geometry: Geometry) -> None:
         self.images, self.geometry = images, geometry
-        count, _, _, channels = images.shape
+        count, height, width, channels = images.shape
         rows, columns = geometry.positions(images.shape)
         per_image = rows * columns * geometry.taps * channels
         self.size = max(1, min(count, BLOCK_BYTES // (per_image * images.itemsize)))
@@ -77,24 +77,13 @@ class WindowBlocks:
         if geometry.pointwise:
             return
         self.taps_first = channels <= FEW_CHANNELS
-        self.buffer = reused_memory.empty((self.size * per_image,), images.dtype)
-        kernels = native.kernels_for(images)
-        self.copies = kernels and native.WindowCopies(
-            kernels, geometry.window_shape(images.shape), self.taps_first
-        )
-        if not self.copies:
-            self._view(rows, columns)
-
-    def _view(self, rows: int, columns: int) -> None:
-        """Memory for the images with their edges, and the windows as a view of it."""
-        _, height, width, channels = self.images.shape
-        (top, bottom), (left, right) = self.geometry.padding
+        (top, bottom), (left, right) = geometry.padding
         around = (self.size, height + top + bottom, width + left + right, channels)
-        padded = reused_memory.empty(around, self.images.dtype)
+        padded = reused_memory.empty(around, images.dtype)
         padded.fill(0)
         self.inside = padded[:, top : top + height, left : left + width]
         by_image, by_row, by_column, by_channel = padded.strides
-        (down, across), (ky, kx) = self.geometry.stride, self.geometry.kernel
+        (down, across), (ky, kx) = geometry.stride, geometry.kernel
         if self.taps_first:
             shape = (ky, kx, channels, self.size, rows, columns)
             strides = (by_row, by_column, by_channel, by_image, by_row * down, by_column * across)
@@ -102,6 +91,7 @@ class WindowBlocks:
             shape = (self.size, rows, columns, ky, kx * channels)  # type: ignore[assignment]
             strides = (by_image, by_row * down, by_column * across, by_row, by_channel)  # type: ignore[assignment]
         self.view = as_strided(padded, shape, strides, writeable=False)
+        self.buffer = reused_memory.empty(shape, images.dtype)
 
     def starts(self) -> range:
         """The index of the first image of each block."""
@@ -112,15 +102,14 @@ class WindowBlocks:
         images = self.images[start : start + self.size]
         if self.geometry.pointwise:
             return images.reshape(-1, self.width)
-        buffer = self.buffer[: len(images) * self.length * self.width]
-        if self.copies:
-            self.copies(images, buffer)
-        else:
-            count = len(images)
-            self.inside[:count] = images
-            view = self.view[:, :, :, :count] if self.taps_first else self.view[:count]
-            np.copyto(buffer.reshape(view.shape), view)
-        return buffer.reshape(self.width, -1).T if self.taps_first else buffer.reshape(-1, self.width)
+        count = len(images)
+        self.inside[:count] = images
+        if self.taps_first:
+            buffer = self.buffer[:, :, :, :count]
+            np.copyto(buffer, self.view[:, :, :, :count])
+            return np.asarray(buffer.reshape(self.width, -1).T)
+        np.copyto(self.buffer[:count], self.view[:count])
+        return self.buffer[:count].reshape(-1, self.width)
 
 
 def pool(images: Array, geometry: Geometry, combine: np.ufunc, fill: float) -> Array:

@@ -14,7 +14,8 @@ from contextvars import copy_context
 from functools import cache
 from typing import Any, TypeVar
 
-P, R = TypeVar("P"), TypeVar("R")
+P = TypeVar("P")
+R = TypeVar("R")
 
 VARIABLE = "FIXEDPOINT_NN_THREADS"
 PARTS = 8  # for each thread, so that one on a busy core does fewer

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Windows of float images, and their gradients, by the compiled kernels: sums in NumPy's order, so with its bits."""
+"""Gradients of windows of float images by the compiled kernels: sums in NumPy's order, so with its bits."""
 
 from __future__ import annotations
 
@@ -48,19 +48,6 @@ def kernels_for(*arrays: Array) -> Kernels | None:
     return None
 
 
-class WindowCopies:
-    """Copies the windows of a few images at a time: row by row, or tap by tap (`taps_first`)."""
-
-    def __init__(self, kernels: Kernels, shape: WindowShape, taps_first: bool) -> None:
-        self.kernels, self.described = kernels, shape.described()
-        self.name = "copy_taps" if taps_first else "copy_windows"
-
-    def __call__(self, images: Array, out: Array) -> None:
-        """out = the windows, zero outside of the images."""
-        self.described.images = len(images)
-        self.kernels.windows(self.name, self.described, images, out)
-
-
 def add_windows(kernels: Kernels, shape: WindowShape, windows: Array, out: Array) -> None:
     """out (images) = the sum of the windows' elements at each pixel, tap after tap."""
     kernels.windows("add_windows", shape.described(), windows, out)
@@ -89,26 +76,9 @@ def self_test(kernels: Kernels) -> str:
         add_windows(kernels, shape, windows, added)
         if not np.array_equal(added, total[:, top : top + 6, top : top + 6]):
             return f"sums of windows of {channels} channels"
-        for taps_first, axes in ((False, (0, 1, 2, 3, 4, 5)), (True, (3, 4, 5, 0, 1, 2))):
-            copied = np.empty(windows.size, np.float32)
-            WindowCopies(kernels, shape, taps_first)(images, copied)
-            if not np.array_equal(copied, _windows(images, shape).transpose(axes).reshape(-1)):
-                return f"windows of {channels} channels"
         if not _pools(kernels, images, rng):
             return f"the gradient of pooling of {channels} channels"
     return ""
-
-
-def _windows(images: Array, shape: WindowShape) -> Array:
-    """The windows (image, row, column, tap row, tap column, channel), by plain loops."""
-    (rows, columns), (down, across), (top, left) = shape.positions, shape.stride, shape.before
-    ky, kx = shape.kernel
-    wide = np.pad(images, ((0, 0), (top, ky), (left, kx), (0, 0)))
-    by_place = [
-        [wide[:, r * down : r * down + ky, c * across : c * across + kx] for c in range(columns)]
-        for r in range(rows)
-    ]
-    return np.moveaxis(np.array(by_place), 2, 0)
 
 
 def _pools(kernels: Kernels, images: Array, rng: np.random.Generator) -> bool:

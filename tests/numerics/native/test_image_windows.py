@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""The kernels' windows and their gradients are NumPy's, bit for bit, at every level that this machine has."""
+"""The kernels' gradients of windows are NumPy's, bit for bit, at every level of instructions that this machine has."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from fixedpoint_nn.numbers import image_windows, sliding_windows
+from fixedpoint_nn.numbers import sliding_windows
 from fixedpoint_nn.numbers.image_windows import Geometry
 from fixedpoint_nn.numbers.tensor import convolution
 from fixedpoint_nn.numerics.native import image_windows as native
 from fixedpoint_nn.numerics.native import library
-from fixedpoint_nn.numerics.native.image_windows import WindowCopies, WindowShape, self_test
+from fixedpoint_nn.numerics.native.image_windows import WindowShape, self_test
 from fixedpoint_nn.numerics.native.library import VARIABLE, Kernels, available
 
 LEVELS = available()
@@ -28,43 +28,6 @@ GEOMETRIES = [
 @pytest.fixture(params=LEVELS, ids=lambda kernels: kernels.name)
 def kernels(request: pytest.FixtureRequest) -> Kernels:
     return request.param  # type: ignore[no-any-return]
-
-
-@pytest.mark.parametrize("at", GEOMETRIES)
-@pytest.mark.parametrize("channels", [1, 3, 17])
-def test_windows_are_copied_by_row_and_by_tap(kernels: Kernels, at: Geometry, channels: int) -> None:
-    images = np.random.default_rng(channels).standard_normal((3, 7, 8, channels), np.float32)
-    wanted = sliding_windows.windows(
-        images, at.kernel, at.stride, at.padding
-    )  # (n, rows, columns, taps, channels)
-    for taps_first, order in ((False, (0, 1, 2, 3, 4)), (True, (3, 4, 0, 1, 2))):
-        copies = WindowCopies(kernels, at.window_shape(images.shape), taps_first)
-        for some in (images, images[1:]):  # a block may hold fewer
-            expected = wanted[-len(some) :].transpose(order).reshape(-1)
-            out = np.full(expected.size + 1, np.nan, np.float32)
-            copies(some, out[:-1])
-            assert np.array_equal(out[:-1], expected) and np.isnan(out[-1])
-
-
-@pytest.mark.parametrize("at", GEOMETRIES[:4])
-@pytest.mark.parametrize("channels", [2, 9])
-def test_blocks_of_windows_are_the_same_with_kernels_and_without(
-    at: Geometry, channels: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rows, columns = at.positions((7, 7, 8, channels))
-    monkeypatch.setattr(image_windows, "BLOCK_BYTES", 3 * 4 * rows * columns * at.taps * channels)
-    images = np.random.default_rng(channels).standard_normal((7, 7, 8, channels), np.float32)
-    found = []
-    for kernels in ("", "numpy"):
-        monkeypatch.setenv(VARIABLE, kernels)
-        blocks = image_windows.WindowBlocks(images, at)
-        assert list(blocks.starts()) == [0, 3, 6]
-        found.append([blocks.rows(start).copy() for start in blocks.starts()])
-        assert [rows.shape[1] for rows in found[-1]] == [at.taps * channels] * len(found[-1])
-    wanted = sliding_windows.windows(images, at.kernel, at.stride, at.padding).reshape(-1, at.taps * channels)
-    assert np.array_equal(np.concatenate(found[0]), wanted) and np.array_equal(
-        np.concatenate(found[1]), wanted
-    )
 
 
 @pytest.mark.parametrize("at", GEOMETRIES)
@@ -154,8 +117,6 @@ class Wrong:
     ("name", "failure"),
     [
         ("add_windows", "sums of windows of 1 channels"),
-        ("copy_windows", "windows of 1 channels"),
-        ("copy_taps", "windows of 1 channels"),
         ("pool_max_gradient", "the gradient of pooling of 1 channels"),
     ],
 )
