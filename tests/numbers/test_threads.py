@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextvars import ContextVar
 
 import pytest
@@ -53,6 +54,22 @@ def test_every_part_is_done_once_and_the_results_are_in_order(count: int, parts:
 def test_as_many_threads_as_wanted_work_at_the_same_time() -> None:
     together = threading.Barrier(3, timeout=20)  # passed only if three threads wait at once
     by_threads(3, lambda _: together.wait(), range(3))
+
+
+def test_no_more_threads_work_than_wanted() -> None:
+    now, most, lock = 0, 0, threading.Lock()
+
+    def work(_: int) -> None:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.01)
+        with lock:
+            now -= 1
+
+    by_threads(2, work, range(8))
+    assert most == 2
 
 
 def test_an_error_of_any_thread_is_raised() -> None:
