@@ -29,7 +29,7 @@ NETWORKS = ("fashion_mlp", "lenet", "resnet8", "mnist_lstm")
 AIM, AIM_OF_SWEEP = 1.7, 1.8
 SWEPT, SAMPLES, PAIRS = "mnist_lstm", 16_000, 1  # a sweep of about a minute in one process
 MOST_OF_OTHERS = 0.05  # of one processor's time
-TRIES, TRIES_OF_SWEEP = 5, 3
+TRIES, TRIES_OF_SWEEP = 3, 2
 
 
 def busy() -> float:
