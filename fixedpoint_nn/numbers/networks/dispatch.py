@@ -130,9 +130,9 @@ def _made(net: Callable[..., Any], input: Quantizer, shape: tuple[int, ...]) -> 
 def _by_threads(native: NativeNetwork, x: Array, floats: bool, totals: OverflowTotals | None) -> Array | None:
     """Run the samples in parts of whole blocks, shared among the threads."""
     count = threads() if totals is None else 1
-    rows = rows_of_part(len(x), count, native.block)
-    if count == 1 or len(x) <= rows:
+    if count == 1:
         return native.run(x, floats, totals)
+    rows = rows_of_part(len(x), count, native.block)
     parts = [x[start : start + rows] for start in range(0, len(x), rows)]
     results = by_threads(count, lambda part: native.run(part, floats), parts)
     return None if any(result is None for result in results) else np.concatenate(results)  # type: ignore[arg-type]

@@ -178,7 +178,7 @@ class NumpyNetwork:
         weights, bias = self.weights[place]
         count, size = len(source.padded), _size_of(o)
         taps, columns = weights.shape
-        dense = o.kernel == source.inside.shape[1:3]
+        dense = o.kernel == (o.a.height, o.a.width)
         pointwise = o.kernel == o.stride == (1, 1)
         if (dense or pointwise) and source.inside.flags.c_contiguous and not np.any(o.padding):
             rows = source.inside.reshape(-1, taps)
