@@ -23,7 +23,10 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 from benchmarks.results import RESULTS, write_part  # noqa: E402
 from benchmarks.timing import CLOCKS, DirtyBaseline  # noqa: E402
 
-PARTS = ("peaks", "mlp", "lstm", "networks", "quantising", "accumulators", "sweep", "training", "simulators")
+PARTS = (
+    "peaks", "mlp", "lstm", "networks", "quantising", "accumulators", "sweep", "training", "memory", "two_cores",
+    "simulators",
+)  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,7 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
     missed = 0
     for name in options.parts or PARTS:
         try:
-            comparisons = import_module(f"benchmarks.{name}").run(options.rounds, options.clock)
+            part = import_module(f"benchmarks.{name}")
+            comparisons = part.run(options.rounds, options.clock)
         except DirtyBaseline as refusal:
             print(f"\nREFUSED: {name}: {refusal}", flush=True)
             missed += 1
@@ -51,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
                 f"\n{comparison.title}", *(f"  {line}" for line in comparison.lines()), sep="\n", flush=True
             )
             missed += comparison.missed
-        write_part(options.out, name, options.clock, comparisons)
+        write_part(options.out, name, getattr(part, "CLOCK", options.clock), comparisons)
     return 1 if missed else 0
 
 

@@ -19,7 +19,7 @@ HEAD = """# Performance
 How fast the bit-accurate model is, beside plain float32 NumPy. This page is written by `python -m benchmarks.page` from
 `benchmarks/results.json`, which `make bench` writes; nothing on it is typed by hand. A ratio is the median over rounds
 in which the engines take turns, so that a busy machine is busy for all of them; it is larger than 1 where the engine is
-faster than the float32 pass in the first line. All engines run on one thread.
+faster than the float32 pass in the first line. All engines run on one thread, except where two are compared with one.
 """
 PARTS = {
     "networks": "Networks of the zoo",
@@ -29,6 +29,8 @@ PARTS = {
     "accumulators": "Modelled accumulators",
     "sweep": "A sweep of bit widths",
     "training": "Training",
+    "memory": "Memory",
+    "two_cores": "Two cores",
     "simulators": "Simulators",
     "peaks": "The processor's limits",
 }
@@ -41,16 +43,24 @@ floats.
 """,
     "sweep": """What bounds a sweep is measured beside it. In NumPy alone nothing can be faster than its bare matrix
 products: words of 12 bits and more have sums of more than 24 bits, so they need float64, which takes twice the time.
-With the compiled kernels the passes on rounded images are what cannot be saved; the rest is the float network's own
-pass, the digest of all images, the calibration, and for each word the rounding of all images, the packing of the
-weights, the choice of formats and the pass for the signal-to-noise ratios. Loops over time are counted verb by verb in
-a sweep, so the compiled kernels do not help there.
+With the compiled kernels the passes themselves cannot be saved, each of which reads the float images, rounds them, and
+counts what overflows: of words of 9 bits and more they run at the kernels' limit for 16 bits (see the processor's
+limits). What is added to them is the float network's own pass, the digest of all images, the calibration, and for each
+word the packing of the weights, the choice of formats and the pass for the signal-to-noise ratios. Loops over
+time are counted verb by verb in a sweep, so the compiled kernels do not help there.
 """,
     "training": """More than half of a step of a convolutional network is matrix products, by the same BLAS as NumPy's
 and in an order of sums that the shipped weights fix: a retraining gives their bits. The rest waits for memory: windows
 are copied for BLAS three times (forward, for the weights' and for the images' gradient), and every operation element by
 element reads and writes whole arrays, at the speed at which bytes are copied (see the processor's limits). The memory
 itself goes from one step to the next.
+""",
+    "memory": """More of a quantised network fits: its weights are words of one or two bytes, once as they were rounded
+and once in the order in which the compiled kernels read them. NumPy alone keeps them in float32 beside their words.
+""",
+    "two_cores": """`FIXEDPOINT_NN_THREADS=2` shares a batch among two threads, each of which takes the next few blocks
+of samples through the whole network, and `sweep(..., jobs=2)` its points among two processes. What the machine gives is
+measured beside it: two processes that know nothing of each other, each with half of the batch. Wall clock.
 """,
 }
 
@@ -78,7 +88,8 @@ def _part(name: str, part: dict[str, Any]) -> Iterator[str]:
         yield NOTES[name]
     for comparison in part["comparisons"]:
         yield f"**{comparison['title']}**\n"
-        yield f"| engine | {comparison['unit']} per second | times {comparison['baseline']} |"
+        per = comparison.get("per", "second")
+        yield f"| engine | {comparison['unit']} per {per} | times {comparison['baseline']} |"
         yield "|---|---|---|"
         for engine, figures in comparison["engines"].items():
             yield f"| {engine} | {_rate(figures['rate'])} | {figures['ratio']:.3g} |"

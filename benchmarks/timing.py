@@ -44,6 +44,7 @@ class Comparison:
     rates: dict[str, list[float]]
     targets: Sequence[Target] = ()
     work: Mapping[str, float] = field(default_factory=dict)  # "macs" and "bytes" of one unit
+    per: str = "second"
 
     def ratio(self, engine: str, baseline: str) -> float:
         """The median over rounds that both ran in; neighbours in time, so load cancels."""
@@ -62,9 +63,9 @@ class Comparison:
     def lines(self) -> list[str]:
         width = max(map(len, self.rates))
         first = next(iter(self.rates))
-        lines = [f"{'':{width}}  {self.unit + '/s':>16}  {'x ' + first:>24}"]
+        lines = [f"{'':{width}}  {f'{self.unit}/{self.per}':>18}  {'x ' + first:>24}"]
         for name, rates in self.rates.items():
-            lines.append(f"{name:{width}}  {median(rates):>16,.0f}  {self.ratio(name, first):>24.5g}")
+            lines.append(f"{name:{width}}  {median(rates):>18,.4g}  {self.ratio(name, first):>24.5g}")
         for target, ratio in self.reached():
             verdict = "reached" if ratio >= target.ratio else "MISSED"
             lines.append(
@@ -93,6 +94,7 @@ class Comparison:
         return {
             "title": self.title,
             "unit": self.unit,
+            "per": self.per,
             "baseline": first,
             "engines": engines,
             "targets": targets,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,12 +13,14 @@ from numpy.typing import ArrayLike
 from fixedpoint_nn.network.summary import table
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.networks.dispatch import planned_result
+from fixedpoint_nn.numbers.threads import by_threads, rows_of_part, threads
 from fixedpoint_nn.numerics import overflow_stats
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
 
 ROWS = 512  # samples computed at a time, so that intermediate values stay in the cache
+FEWEST_ROWS = 256  # at a time in a thread: with fewer, the calls of Python take too large a part
 
 
 @dataclass(frozen=True)
@@ -66,20 +68,33 @@ class Quantized:
             whole = planned_result(self.net, self.input, given[0], lambda x: _fixed_input(x, self.input))
             if whole is not None:
                 return whole
-        seeing = overflow_stats.active()
-        parts, before = [], 0 if seeing is None else seeing.first_row
-        for start in range(0, given[0].shape[0], self.rows):
-            if seeing is not None:
-                seeing.first_row = before + start
-            rows = slice(start, start + self.rows)
-            parts.append(
-                self.net(*(_fixed_input(x[rows], q) for x, q in zip(given, self.inputs, strict=True)))
-            )
+        parts = self._parts(given)
         if len(parts) == 1:
             return parts[0]
         if isinstance(parts[0], tuple):
             return tuple(first.concat(others, axis=0) for first, *others in zip(*parts, strict=True))
         return parts[0].concat(parts[1:], axis=0)
+
+    def _parts(self, given: Sequence[Any]) -> list[Any]:
+        """The results of a few rows at a time, verb by verb; shared among threads unless something is counted."""
+        batch, seeing, count = given[0].shape[0], overflow_stats.active(), threads()
+
+        def part(rows: slice) -> Any:
+            return self.net(*(_fixed_input(x[rows], q) for x, q in zip(given, self.inputs, strict=True)))
+
+        if seeing is None and count > 1:
+            size = min(self.rows, rows_of_part(batch, count, FEWEST_ROWS))
+            return by_threads(count, part, _slices(batch, size))
+        results, before = [], 0 if seeing is None else seeing.first_row
+        for rows in _slices(batch, self.rows):
+            if seeing is not None:
+                seeing.first_row = before + rows.start
+            results.append(part(rows))
+        return results
+
+
+def _slices(batch: int, size: int) -> list[slice]:
+    return [slice(start, start + size) for start in range(0, batch, size)]
 
 
 def _check_format(samples: FixedArray, quantizer: Quantizer) -> None:

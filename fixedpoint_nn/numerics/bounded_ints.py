@@ -90,6 +90,10 @@ class BoundedInts:
         # Floats are converted to Python integers by way of int64.
         return (self.array.astype(INT64) if dtype == OBJECT else self.array).astype(dtype)
 
+    def converted(self, dtype: np.dtype[Any]) -> Array:
+        """A copy in a wider dtype, of which nothing is cached."""
+        return self.array.astype(dtype)
+
     def to_cached(self, dtype: np.dtype[Any]) -> Array:
         """`to` with a cache, for weights."""
         if self.array.dtype == dtype:
@@ -179,6 +183,10 @@ class CompactInts(BoundedInts):
         """`move` applied to the words."""
         return CompactInts(np.asarray(move(self.words)), self.bound, self.signed)
 
+    def converted(self, dtype: np.dtype[Any]) -> Array:
+        """A copy in a wider dtype, made from the words."""
+        return self.words.astype(dtype)
+
     def to(self, dtype: np.dtype[Any]) -> Array:
         """The array in a wider container."""
         if dtype == FLOAT32:
@@ -195,7 +203,9 @@ class WeightStats:
     """Cached statistics of a weight matrix's columns (over the second-to-last axis)."""
 
     def __init__(self, weights: BoundedInts) -> None:
-        self._array, self._bound = weights.array, weights.bound
+        # Words stay words: a network's weights in float32 would be four times as long.
+        self._array = weights.words if isinstance(weights, CompactInts) else weights.array
+        self._bound = weights.bound
         self.block_ends: dict[int, tuple[int, ...]] = {}  # ends of blocks, by the other operand's bound
         self.packed: dict[Any, Array] = {}  # packed columns, by packing
         self.scaled: dict[int, Array] = {}  # times a power of two, in float32
@@ -205,8 +215,7 @@ class WeightStats:
     def _magnitudes(self) -> Array:
         """Each column's sum of magnitudes."""
         array, axis = self._array, -2 if self._array.ndim > 1 else 0
-        worst = self._bound * array.shape[axis]
-        exact = dtype_for(worst) if array.dtype.kind == "f" else OBJECT if worst > INT64_EXACT else INT64
+        exact = dtype_for(self._bound * array.shape[axis])
         total: Array = np.abs(BoundedInts(array, self._bound).to(exact)).sum(axis=axis)
         return total
 
@@ -245,4 +254,5 @@ class WeightStats:
         kept = np.logical_not(zero)
         kept[first] = True
         places = np.where(zero, first, np.arange(outputs))
-        return BoundedInts(self._array[:, kept], self._bound), (np.cumsum(kept) - 1)[places]
+        matrix = self._array[:, kept].astype(dtype_for(self._bound))
+        return BoundedInts(matrix, self._bound), (np.cumsum(kept) - 1)[places]

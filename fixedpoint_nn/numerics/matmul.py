@@ -108,7 +108,7 @@ def split_product(a: BoundedInts, b: BoundedInts) -> Ints:
 
 
 def _terms(b: BoundedInts) -> int:
-    return int(b.array.shape[-2 if b.array.ndim > 1 else 0])
+    return b.shape[-2]
 
 
 def _plan(a_bits: int, b_bits: int, terms: int) -> tuple[tuple[int, int], tuple[int, int]] | None:

@@ -25,7 +25,9 @@ Done = Iterator[tuple[str, dict[str, Any]]]
 # Dask's errors for a task whose workers were killed repeatedly, or whose data are lost.
 LOST = ("KilledWorker", "CancelledError", "FutureCancelledError")
 CONNECT_SECONDS = 10.0  # for a scheduler to answer
-_common: Any = None  # the common part of all tasks of this worker process
+MESSAGE = "common"  # the name of the file with the common part of all tasks
+_directory: Path | None = None  # the folder of this worker process,
+_common: Any = None  # and the common part of its tasks, once it has computed one
 
 
 class WorkerDied(RuntimeError):
@@ -39,8 +41,9 @@ def run_all(
     jobs: int = 1,
     executor: Executor | None = None,
     scheduler: str | None = None,
+    workers: Workers | None = None,
 ) -> Done:
-    """(key, `compute(common, *task)`) of every task, in order of completion."""
+    """(key, `compute(common, *task)`) of every task, in order of completion; `workers` have begun before."""
     if jobs < 1:
         raise ValueError(f"jobs is a number of processes from 1 up, not {jobs}")
     if sum((jobs > 1, executor is not None, scheduler is not None)) > 1:
@@ -51,7 +54,7 @@ def run_all(
         with _connected(scheduler) as client:
             yield from _on_executor(compute, common, tasks, client.get_executor())
     elif jobs > 1 and len(tasks) > 1:
-        yield from _in_processes(compute, common, tasks, min(jobs, len(tasks)))
+        yield from _in_processes(compute, common, tasks, min(jobs, len(tasks)), workers)
     else:
         for key, task in tasks.items():
             yield key, compute(common, *task)
@@ -60,11 +63,41 @@ def run_all(
 # ---- processes of this machine -----------------------------------------------------------------------
 
 
-def _start(message: bytes, directory: Path) -> None:
-    global _common
-    _common = unpack(message)
+class Workers:
+    """Worker processes; they begin at once, and import what they need while the problem is still being made."""
+
+    def __init__(self, jobs: int, directory: Path) -> None:
+        self.jobs, self.directory = jobs, directory
+        self.begin()
+
+    def begin(self) -> None:
+        """Start new processes."""
+        context = multiprocessing.get_context("spawn")
+        self.pool = ProcessPoolExecutor(self.jobs, context, _start, (self.directory,))
+        for _ in range(self.jobs):
+            self.pool.submit(_ready)
+
+
+@contextmanager
+def begun(jobs: int) -> Iterator[Workers]:
+    """A context with `jobs` worker processes, for `run_all`."""
+    with scratch.folder() as directory:
+        workers = Workers(jobs, directory)
+        try:
+            yield workers
+        finally:
+            workers.pool.shutdown(cancel_futures=True)
+
+
+def _start(directory: Path) -> None:
+    global _directory
+    _directory = directory
     threading.Thread(target=_end_with_parent, args=(directory,), daemon=True).start()
     threading.Thread(target=beat, args=(directory,), daemon=True).start()
+
+
+def _ready() -> None:
+    """Nothing; but a process that is given this imports this module, and all that a point needs."""
 
 
 def _end_with_parent(directory: Path) -> None:
@@ -77,18 +110,24 @@ def _end_with_parent(directory: Path) -> None:
 
 
 def _compute_here(compute: Compute, task: Task) -> dict[str, Any]:
+    global _common
+    if _common is None:
+        assert _directory is not None
+        _common = unpack((_directory / MESSAGE).read_bytes())
     return compute(_common, *task)
 
 
-def _in_processes(compute: Compute, common: Any, tasks: Mapping[str, Task], jobs: int) -> Done:
+def _in_processes(
+    compute: Compute, common: Any, tasks: Mapping[str, Task], jobs: int, workers: Workers | None
+) -> Done:
     """In a pool of processes; a point whose worker died or stopped its heartbeat is retried once."""
     left = dict(tasks)
     with ExitStack() as stack:
-        directory = stack.enter_context(scratch.folder())
-        message = pack(common, directory)
+        workers = workers or stack.enter_context(begun(jobs))
+        (workers.directory / MESSAGE).write_bytes(pack(common, workers.directory))
         for last in (False, True):
             try:
-                for key, result in _in_one_pool(compute, message, directory, left, jobs):
+                for key, result in _in_one_pool(compute, workers, left):
                     del left[key]
                     yield key, result
             except BrokenProcessPool:
@@ -97,21 +136,20 @@ def _in_processes(compute: Compute, common: Any, tasks: Mapping[str, Task], jobs
                         "a worker process was killed in the middle of a point (out of memory?); "
                         "run the same command again with fewer jobs: what had ended is kept"
                     ) from None
+                workers.begin()
                 continue
             return
 
 
-def _in_one_pool(
-    compute: Compute, message: bytes, directory: Path, tasks: Mapping[str, Task], jobs: int
-) -> Done:
-    with ExitStack() as stack:
-        context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(min(jobs, len(tasks)), context, _start, (message, directory))
-        stack.callback(pool.shutdown, cancel_futures=True)
-        watch = stack.enter_context(watching(directory))
-        futures = {pool.submit(_compute_here, compute, task): key for key, task in tasks.items()}
+def _in_one_pool(compute: Compute, workers: Workers, tasks: Mapping[str, Task]) -> Done:
+    with watching(workers.directory) as watch:
+        futures = {workers.pool.submit(_compute_here, compute, task): key for key, task in tasks.items()}
         watch.start()
-        yield from _as_they_end(futures)
+        try:
+            yield from _as_they_end(futures)
+        finally:
+            for future in futures:
+                future.cancel()
 
 
 def _as_they_end(futures: Mapping[Future[Any], str]) -> Done:

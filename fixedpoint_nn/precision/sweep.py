@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
+from contextlib import ExitStack
 from functools import partial
 from typing import Any, Protocol
 
@@ -15,8 +16,8 @@ from fixedpoint_nn.network.json_shapes import JsonMap, JsonNumber
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.precision.attempt import REASON, attempt, error_key, reason_of
 from fixedpoint_nn.precision.axes import PTQ, QAT, Variant, variants
-from fixedpoint_nn.precision.cluster import run_all
-from fixedpoint_nn.precision.cost import cost
+from fixedpoint_nn.precision.cluster import begun, run_all
+from fixedpoint_nn.precision.cost import bit_operations, cost
 from fixedpoint_nn.precision.duration import expected_seconds
 from fixedpoint_nn.precision.metric import Function, Metric
 from fixedpoint_nn.precision.observe import Observations, observe
@@ -84,23 +85,32 @@ def sweep(
     wanted = variants(axes, tuple(words), base or Recipe(), methods)
     if training is None and any(variant.method == QAT for variant in wanted):
         raise ValueError("method 'qat' needs training=Training(source, ...): the data to train with")
-    problem = Problem.of(net, x, y, metric, training)
-    elsewhere = jobs > 1 or executor is not None or scheduler is not None
-    if elsewhere and not can_travel(problem.metric):
-        raise ValueError(
-            f"the metric {problem.metric.name} cannot be sent to other processes; "
-            "define it with `def` in a module, or use one process"
+    alone = executor is None and scheduler is None
+    with ExitStack() as stack:
+        workers = (
+            stack.enter_context(begun(min(jobs, len(wanted))))
+            if alone and min(jobs, len(wanted)) > 1
+            else None
         )
-    seen = observe(net, problem.x[:CALIBRATION] if samples is None else samples)
-    made = _Points(seen, problem, wanted)
-    with ResultStore(store) as results:
+        problem = Problem.of(net, x, y, metric, training)
+        elsewhere = jobs > 1 or executor is not None or scheduler is not None
+        if elsewhere and not can_travel(problem.metric):
+            raise ValueError(
+                f"the metric {problem.metric.name} cannot be sent to other processes; "
+                "define it with `def` in a module, or use one process"
+            )
+        seen = observe(net, problem.x[:CALIBRATION] if samples is None else samples)
+        made = _Points(seen, problem, wanted)
+        results = stack.enter_context(ResultStore(store))
         known = {key: results.get(key, EVALUATED) for key in made.tasks}
         errors = {} if resume_errored else {key: results.get(error_key(key), REASON) for key in made.tasks}
         found = {key: result or errors.get(key) for key, result in known.items()}
         missing = {key: task for key, task in made.tasks.items() if found[key] is None}
+        if elsewhere:
+            missing = made.longest_first(missing)
         if announce is not None and missing:
             announce(expected_seconds(problem, list(missing.values()), jobs))
-        done = run_all(partial(attempt, evaluate), problem, missing, jobs, executor, scheduler)
+        done = run_all(partial(attempt, evaluate), problem, missing, jobs, executor, scheduler, workers)
         for key, result in _shown(done, len(missing), len(found) - len(missing), progress):
             results.put(error_key(key) if reason_of(result) else key, result)
             found[key] = result
@@ -131,6 +141,14 @@ class _Points:
                 continue
             self.wanted.append((variant, plan, problem.key(plan, variant.method == QAT)))
         self.tasks = {key: (plan.to_json(), variant.method == QAT) for variant, plan, key in self.wanted}
+
+    def longest_first(self, tasks: Mapping[str, tuple[str, bool]]) -> dict[str, tuple[str, bool]]:
+        """The same tasks, so ordered that several workers end at nearly the same time."""
+        expected = {
+            key: (variant.method == QAT, bit_operations(self.seen, plan))
+            for variant, plan, key in self.wanted
+        }
+        return dict(sorted(tasks.items(), key=lambda task: expected[task[0]], reverse=True))
 
     def points(
         self, found: Mapping[str, Any], engine: EngineFigures | None, results: ResultStore

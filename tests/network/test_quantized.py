@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import re
+import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from fixedpoint_nn import FixedArray, Q
+from fixedpoint_nn.numbers.threads import VARIABLE
 from fixedpoint_nn.numerics.overflow_stats import OverflowStats
 from fixedpoint_nn.precision import calibrate, quantize
 from tests.support.small_networks import small_network
@@ -24,6 +26,33 @@ def test_floats_integers_and_any_size_of_block_give_the_same(name: str) -> None:
         blocks = replace(fixed, rows=rows)(x)
         assert blocks.format == whole.format
         assert np.array_equal(blocks.ints, whole.ints)
+
+
+def test_threads_share_the_rows_of_a_network_that_runs_verb_by_verb(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, x = small_network("lstm")
+    fixed = quantize(net, calibrate(net, x))
+    x = np.tile(x, (28, 1))[:1100]
+    expected = fixed(x).ints
+    given: list[tuple[int, int]] = []
+
+    def counted(rows: FixedArray) -> FixedArray:
+        given.append((len(rows), threading.get_ident()))
+        return fixed.net(rows)  # type: ignore[no-any-return]
+
+    watched = replace(fixed, net=counted)
+    watched(x)  # the first call traces the network, to no avail
+    for count, sizes in (("1", [512, 512, 76]), ("2", [256, 256, 256, 256, 76])):
+        monkeypatch.setenv(VARIABLE, count)
+        given.clear()
+        assert np.array_equal(watched(x).ints, expected)
+        assert sorted((rows for rows, _ in given), reverse=True) == sizes
+    given.clear()
+    with OverflowStats():
+        watched(x)
+    assert given == [(rows, threading.get_ident()) for rows in (512, 512, 76)]
+    monkeypatch.setenv(VARIABLE, "0")
+    with pytest.raises(ValueError, match="is no number of threads"):
+        watched(x)
 
 
 def test_the_statistics_count_rows_of_the_whole_batch() -> None:

@@ -117,6 +117,34 @@ def test_words_of_one_or_two_bytes_come_back_in_every_container(kind: type) -> N
     assert not held.within(int(info.min), int(info.max) - 1)
 
 
+@pytest.mark.parametrize("shape", [(7, 5), (3, 7, 5), (9,)])
+def test_words_have_the_statistics_of_their_numbers_and_no_floats_are_kept(shape: tuple[int, ...]) -> None:
+    for kind in (np.int8, np.uint8, np.int16, np.uint16):
+        info = np.iinfo(kind)
+        words = np.random.default_rng(1).integers(info.min, info.max + 1, shape).astype(kind)
+        held = CompactInts(words, 1 << info.bits, info.min < 0)
+        plain = BoundedInts(words.astype(np.int64), 1 << info.bits).columns
+        assert (held.columns.norm, held.columns.one_sided) == (plain.norm, plain.one_sided)
+        assert np.array_equal(held.columns.sums, plain.sums)
+        assert np.array_equal(held.converted(np.dtype(np.float64)), words)
+        assert held.converted(np.dtype(np.float32)).dtype == np.float32
+        assert held._wide is None
+    floats = BoundedInts(np.array([2.0, -3.0]), 3)
+    assert floats.converted(np.dtype(np.float64)) is not floats.array
+    assert floats.converted(np.dtype(np.int64)).tolist() == [2, -3]
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint16])
+def test_words_without_their_columns_of_zeros_are_floats(kind: type) -> None:
+    w = np.ones((45, 40), kind)
+    w[:, 2:37] = 0
+    compact = CompactInts(w, 1, signed=False).columns.nonzero_columns
+    assert compact is not None
+    matrix, places = compact
+    assert matrix.array.dtype == np.float32 and matrix.shape == (45, 6)
+    assert np.array_equal(matrix.array[:, places], w)
+
+
 def test_the_bound_of_words_tells_what_the_numbers_need_not_be_asked_for() -> None:
     zeros = np.zeros(3, np.uint8)
     assert CompactInts(zeros, 9, signed=False).within(0, 9)

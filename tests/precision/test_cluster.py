@@ -122,6 +122,18 @@ def test_any_executor_gives_the_same_points() -> None:
     assert without_time(here) == without_time(there)
 
 
+def test_workers_begin_with_the_longest_points() -> None:
+    net, data = problem()
+    ended: list[str] = []
+    with ThreadPoolExecutor(1) as executor:
+        found = sweep(
+            net, data, (3, 8, 5), store=":memory:", progress=False, executor=executor,
+            on_point=lambda point: ended.append(point.value),
+        )  # fmt: skip
+    assert ended == ["8", "5", "3"]
+    assert [point.value for point in found] == ["3", "8", "5"]
+
+
 def test_points_in_threads_of_one_process_do_not_see_each_other() -> None:
     """As on a Dask worker, which has a thread for each core unless it is told otherwise."""
     net, (x, y) = problem("lstm")

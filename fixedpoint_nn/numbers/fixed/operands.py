@@ -64,20 +64,20 @@ def wider(ints: BoundedInts, bound: int) -> Array:
 
 def rows_and_columns(a: BoundedInts, b: BoundedInts) -> tuple[BoundedInts, BoundedInts, tuple[int, ...]]:
     """Operands as (rows, k) and (k, n), or (rows, groups, k) and (groups, k, n), and the shape of their product."""
-    x, w = a.array, b.array
-    shapes = f"shapes {x.shape} and {w.shape} have no product"
-    if x.ndim == 0 or w.ndim == 0:
+    x, w = a.shape, b.shape  # not the arrays: of words, the floats would be made
+    shapes = f"shapes {x} and {w} have no product"
+    if not x or not w:
         raise ValueError(f"{shapes}: both need an axis")
-    if w.ndim > 3:
+    if len(w) > 3:
         raise ValueError(f"{shapes}: weights have at most 3 axes, (groups, taps, outputs)")
-    columns = w.shape[:-1] if w.ndim > 1 else w.shape
-    before = x.shape[: max(x.ndim - len(columns), 0)]
-    if x.shape[len(before) :] != columns:
-        raise ValueError(f"{shapes}: rows of {x.shape[len(before) :]} values meet columns of {columns}")
-    if x.size == 0 or w.size == 0:
+    columns = w[:-1] if len(w) > 1 else w
+    before = x[: max(len(x) - len(columns), 0)]
+    if x[len(before) :] != columns:
+        raise ValueError(f"{shapes}: rows of {x[len(before) :]} values meet columns of {columns}")
+    if 0 in x or 0 in w:
         raise ValueError(f"{shapes}: there is nothing to add")
-    rows = a if x.ndim == len(columns) + 1 else BoundedInts(x.reshape(-1, *columns), a.bound)
-    if w.ndim == 1:
-        return rows, BoundedInts(w[:, np.newaxis], b.bound), before
-    groups = w.shape[0] if w.ndim == 3 else 1
-    return rows, b, (*before, groups * w.shape[-1])
+    rows = a if len(x) == len(columns) + 1 else BoundedInts(a.array.reshape(-1, *columns), a.bound)
+    if len(w) == 1:
+        return rows, BoundedInts(b.array[:, np.newaxis], b.bound), before
+    groups = w[0] if len(w) == 3 else 1
+    return rows, b, (*before, groups * w[-1])

@@ -6,11 +6,9 @@ Networks without a plan run verb by verb, and so do all while an `OverflowStats`
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,6 +18,7 @@ from fixedpoint_nn.numbers.networks.native_network import NativeNetwork, native_
 from fixedpoint_nn.numbers.networks.numpy_network import NumpyNetwork, numpy_network
 from fixedpoint_nn.numbers.networks.plan import NetworkPlan
 from fixedpoint_nn.numbers.networks.planner import plan_of
+from fixedpoint_nn.numbers.threads import by_threads, rows_of_part, threads
 from fixedpoint_nn.numbers.traced.remembered import Remembered
 from fixedpoint_nn.numbers.traced.traced import trace
 from fixedpoint_nn.numerics import overflow_stats
@@ -30,7 +29,6 @@ from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.overflow_stats import OverflowTotals
 from fixedpoint_nn.numerics.quantizer import Quantizer
 
-VARIABLE = "FIXEDPOINT_NN_THREADS"
 _CLIPS = (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
 _MOST_FRACTION = 100  # bits by which floats are scaled: well within their exponents
 
@@ -129,24 +127,12 @@ def _made(net: Callable[..., Any], input: Quantizer, shape: tuple[int, ...]) -> 
 # ---- threads ---------------------------------------------------------------------------------------------------------
 
 
-def threads() -> int:
-    """The number of threads for a large batch, from the environment variable; default 1."""
-    wanted = os.environ.get(VARIABLE, "") or "1"
-    if not wanted.isdigit() or int(wanted) < 1:
-        raise ValueError(f"{VARIABLE}={wanted!r} is no number of threads; use 1, 2, 3, ...")
-    return int(wanted)
-
-
-@cache
-def _pool(count: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(count, "fixedpoint_nn")
-
-
 def _by_threads(native: NativeNetwork, x: Array, floats: bool, totals: OverflowTotals | None) -> Array | None:
-    """Run the samples in parts, one per thread and at least one block each."""
-    count = min(threads(), -(-len(x) // native.block)) if totals is None else 1
+    """Run the samples in parts of whole blocks, shared among the threads."""
+    count = threads() if totals is None else 1
     if count == 1:
         return native.run(x, floats, totals)
-    parts = [part for part in np.array_split(x, count) if len(part)]
-    results = list(_pool(count).map(lambda part: native.run(part, floats), parts))
+    rows = rows_of_part(len(x), count, native.block)
+    parts = [x[start : start + rows] for start in range(0, len(x), rows)]
+    results = by_threads(count, lambda part: native.run(part, floats), parts)
     return None if any(result is None for result in results) else np.concatenate(results)  # type: ignore[arg-type]

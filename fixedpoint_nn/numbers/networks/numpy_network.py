@@ -91,7 +91,9 @@ class NumpyNetwork:
             if isinstance(o, Convolve):
                 factor = np.float64(2.0**-o.finish.shift)
                 bias = None if o.bias is None else (o.bias * factor).astype(FLOAT32)
-                self.weights[place] = (o.weights.to(FLOAT32) * np.float32(factor), bias)
+                weights = o.weights.converted(FLOAT32)
+                weights *= np.float32(factor)
+                self.weights[place] = weights, bias
                 height, width = _size_of(o)
                 largest = max(largest, height * width * max(o.weights.shape))
         self.largest = largest
@@ -176,9 +178,9 @@ class NumpyNetwork:
         weights, bias = self.weights[place]
         count, size = len(source.padded), _size_of(o)
         taps, columns = weights.shape
-        dense = size == (1, 1) and source.inside.flags.c_contiguous
-        pointwise = o.kernel == o.stride == (1, 1) and source.inside.flags.c_contiguous
-        if dense or pointwise:
+        dense = o.kernel == (o.a.height, o.a.width)
+        pointwise = o.kernel == o.stride == (1, 1)
+        if (dense or pointwise) and source.inside.flags.c_contiguous and not np.any(o.padding):
             rows = source.inside.reshape(-1, taps)
         else:
             windows, buffer, rows = source.windows(o, size, spaces[0])

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import ctypes
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class WindowShape:
 
     def described(self) -> _Windows:
         """`Windows` of image_windows.h."""
-        return _Windows(*(number for part in astuple(self) for number in part))
+        return _Windows(*self.images, *self.positions, *self.kernel, *self.stride, *self.before)
 
 
 def kernels_for(*arrays: Array) -> Kernels | None:

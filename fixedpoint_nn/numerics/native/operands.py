@@ -35,17 +35,18 @@ class PackedOperands:
     """Weights for a kernel, the width of its operands, and the offset that makes the rows bytes."""
 
     kernels: Kernels
-    weights: Array
+    weights: BoundedInts
     columns: int
     bits: int
     offset: int
     correction: Array  # of the bias for the offset, int64
     is_wide: bool = False  # sums are combined in int64
 
-    @cached_property
+    @property
     def parts(self) -> tuple[Array, ...]:
-        """The weights, or their low and high bytes."""
-        return split_weights(self.weights) if self.is_wide else (self.weights,)
+        """The weights in float32, or their low and high bytes; not kept, as only packing needs them."""
+        weights = self.weights.converted(FLOAT32)
+        return split_weights(weights) if self.is_wide else (weights,)
 
     @cached_property
     def wide(self) -> int:
@@ -94,7 +95,7 @@ def operands(a: BoundedInts, b: BoundedInts, bound: int) -> PackedOperands | Non
     known = b.columns.native
     if key not in known:
         correction = -offset * b.columns.sums
-        known[key] = PackedOperands(kernels, b.to_cached(FLOAT32), b.shape[1], bits, offset, correction)
+        known[key] = PackedOperands(kernels, _twin(b), b.shape[1], bits, offset, correction)
     found: PackedOperands = known[key]
     return found
 
@@ -113,11 +114,14 @@ def _wide(kernels: Kernels, a: BoundedInts, b: BoundedInts, bound: int) -> Packe
     known = b.columns.native
     if key not in known:
         correction = -offset * b.columns.sums
-        known[key] = PackedOperands(
-            kernels, b.to_cached(FLOAT32), b.shape[1], 16, offset, correction, is_wide=True
-        )
+        known[key] = PackedOperands(kernels, _twin(b), b.shape[1], 16, offset, correction, is_wide=True)
     found: PackedOperands = known[key]
     return found
+
+
+def _twin(weights: BoundedInts) -> BoundedInts:
+    """The same integers in an object of their own: the weights keep their packed form, which must not keep them."""
+    return weights.moved(lambda matrix: matrix)
 
 
 def _chunk(low: Array, high: Array) -> int:

@@ -728,3 +728,11 @@ def test_modelled_accumulators_belong_to_dot() -> None:
     acc = Accumulator(Q(6, 0), Overflow.SATURATE)
     assert x.dot(x.T, acc).ints.tolist() == [[31]]
     assert x.dot(x.T, acc).format == Q(6, 0)
+
+
+def test_a_product_by_groups_has_the_columns_of_all_groups() -> None:
+    rng = np.random.default_rng(0)
+    x, w = rng.integers(-8, 8, (5, 3, 2)), rng.integers(-8, 8, (3, 2, 4))
+    product = FixedArray.from_ints(x, Q(4, 0)) @ FixedArray.from_ints(w, Q(4, 0))
+    assert product.shape == (5, 12)
+    assert np.array_equal(product.ints, np.einsum("ngk,gkm->ngm", x, w).reshape(5, 12))

@@ -11,15 +11,13 @@ import pytest
 
 from fixedpoint_nn import FixedArray, Overflow, Q, Quantizer, Rounding
 from fixedpoint_nn.layers import Dense, ReLU, Sequential
-from fixedpoint_nn.numbers.networks import dispatch
 from fixedpoint_nn.numbers.networks.dispatch import (
-    VARIABLE,
     _by_threads,
     _enters,
     _known,
     planned_result,
-    threads,
 )
+from fixedpoint_nn.numbers.threads import VARIABLE
 from fixedpoint_nn.numerics.bounded_ints import BoundedInts
 from fixedpoint_nn.numerics.native import library
 from fixedpoint_nn.numerics.overflow_stats import OverflowStats, OverflowTotals
@@ -203,15 +201,13 @@ class Counting:
 @pytest.mark.parametrize(
     ("count", "batch", "parts"),
     [
-        ("1", 95, [95]), ("", 95, [95]), ("2", 95, [48, 47]), ("3", 95, [32, 32, 31]), ("9", 20, [10, 10]),
-        ("9", 21, [7, 7, 7]), ("9", 10, [10]), ("9", 1, [1]), ("9", 11, [6, 5]),
+        ("1", 95, [95]), ("2", 95, [10] * 9 + [5]), ("2", 161, [20] * 8 + [1]), ("3", 20, [10, 10]), ("9", 10, [10]),
     ],
 )  # fmt: skip
-def test_a_batch_is_shared_by_threads_but_no_part_is_smaller_than_needed(
+def test_a_batch_is_shared_by_threads_in_whole_blocks(
     count: str, batch: int, parts: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(VARIABLE, count)
-    assert threads() == int(count or 1)
     for floats in (True, False):
         net: Any = Counting()
         y = _by_threads(net, np.arange(batch), floats, None)
@@ -222,12 +218,3 @@ def test_a_batch_is_shared_by_threads_but_no_part_is_smaller_than_needed(
         assert net.given[-1] == (batch, floats, totals)
         failing: Any = Counting(fails=True)
         assert _by_threads(failing, np.arange(batch), floats, None) is None
-
-
-@pytest.mark.parametrize("wrong", ["0", "-1", "1.5", "many", " "])
-def test_a_number_of_threads_is_a_whole_one(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, wrong)
-    with pytest.raises(ValueError) as caught:
-        threads()
-    assert str(caught.value) == f"FIXEDPOINT_NN_THREADS={wrong!r} is no number of threads; use 1, 2, 3, ..."
-    assert dispatch.VARIABLE == "FIXEDPOINT_NN_THREADS"

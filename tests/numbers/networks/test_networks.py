@@ -31,6 +31,7 @@ from fixedpoint_nn.numbers.networks import dispatch
 from fixedpoint_nn.numbers.networks.native_network import NativeNetwork
 from fixedpoint_nn.numbers.networks.numpy_network import numpy_network
 from fixedpoint_nn.numbers.networks.planner import NetworkPlanner, NoNetworkPlan, plan_of
+from fixedpoint_nn.numbers.threads import VARIABLE as THREADS
 from fixedpoint_nn.numbers.traced.traced import trace
 from fixedpoint_nn.numerics.bounded_ints import CompactInts
 from fixedpoint_nn.numerics.native import library, network_self_test
@@ -351,15 +352,20 @@ def test_threads_share_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     x = ints(Q(2, 6), 2000, 4)
     expected = fixed(x).ints
     for count in ("2", "3", "64"):
-        monkeypatch.setenv(dispatch.VARIABLE, count)
+        monkeypatch.setenv(THREADS, count)
         assert np.array_equal(fixed(x).ints, expected)
-    for wrong in ("0", "-1", "many"):
-        monkeypatch.setenv(dispatch.VARIABLE, wrong)
-        with pytest.raises(ValueError) as caught:
-            fixed(x)
-        assert str(caught.value) == (
-            f"FIXEDPOINT_NN_THREADS={wrong!r} is no number of threads; use 1, 2, 3, ..."
-        )
+
+
+@pytest.mark.parametrize("kernels", ["numpy", *(["c"] if library.available() else [])])
+def test_a_plan_makes_no_floats_of_weights_that_are_kept_in_words(kernels: str, monkeypatch: Any) -> None:
+    monkeypatch.setenv(library.VARIABLE, kernels)
+    words = np.random.default_rng(0).integers(-9, 10, (256, 128))
+    weight = FixedArray.from_float(words.astype(np.float32), Quantizer(Q(8, 0)))
+    net = Sequential(fc=Dense(weight, None, Quantizer(Q(16, 0), Rounding.FLOOR)))
+    x = ints(Q(2, 6), 3, 256)
+    assert np.array_equal(Quantized(net, Quantizer(Q(2, 6)))(x).ints, x.ints @ words >> 6)
+    held = weight._bounded
+    assert isinstance(held, CompactInts) and held._wide is None and held._others is None
 
 
 def test_large_arrays_of_few_bits_are_kept_in_words() -> None:

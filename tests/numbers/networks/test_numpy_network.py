@@ -182,6 +182,19 @@ PLANS: dict[str, tuple[Operation, ...]] = {
     "windows with strides": (product(image(0), TAPS, (2, 3), (3, 2), ((1, 0), (0, 2)), out=image(1, 2, 2, 3)),),
     "tiles": (product(image(0), RNG.integers(-9, 10, (8, 3)), (2, 2), (2, 2), bias=BIAS, out=image(1, 2, 2, 3)),),
     "all pixels": (product(image(0), RNG.integers(-9, 10, (40, 3)), (5, 4), bias=BIAS, out=image(1, 1, 1, 3)),),
+    "one pixel of many": (product(image(0), WEIGHTS, stride=(5, 4), bias=BIAS, out=image(1, 1, 1, 3)),),
+    "one window of many": (product(image(0), TAPS, (3, 2), (5, 4), bias=BIAS, out=image(1, 1, 1, 3)),),
+    "a pixel with edges": (
+        product(image(0), RNG.integers(-9, 10, (40, 3)), (5, 4), bias=BIAS, out=image(1, 1, 1, 3)),
+        product(image(1, 1, 1, 3), RNG.integers(-9, 10, (27, 2)), (3, 3), (1, 1), ((1, 1), (1, 1)), out=image(2, 1, 1)),
+    ),
+    "a pixel among edges": (
+        product(image(0), RNG.integers(-9, 10, (40, 3)), (5, 4), bias=BIAS, out=image(1, 1, 1, 3)),
+        product(image(1, 1, 1, 3), RNG.integers(-9, 10, (3, 2)), (1, 1), (1, 1), ((1, 0), (0, 1)), out=image(2, 2, 2)),
+    ),
+    "all pixels after a row of the edge": (
+        product(image(0), RNG.integers(-9, 10, (40, 3)), (5, 4), (9, 9), ((1, 0), (0, 0)), BIAS, out=image(1, 1, 1, 3)),
+    ),
     "many channels": (
         product(image(0), MANY, (3, 3), (1, 1), ((1, 1), (1, 1)), finish=FITTED, out=image(1, 5, 4, 20, -128, 127)),
         product(image(1, 5, 4, 20, -128, 127), FEW_TAPS, (2, 3), (2, 1), ((0, 1), (2, 0)), BIAS, out=image(2, 3, 4, 3)),
