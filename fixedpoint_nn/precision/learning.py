@@ -23,6 +23,7 @@ from fixedpoint_nn.training.methods.method import Method, Place
 from fixedpoint_nn.training.methods.rounder import Rounder
 from fixedpoint_nn.training.schedules import Schedule
 
+COUNTED = 0.5  # the share of a stage from which it is counted how often each step is in use
 SETTLED = 0.7  # the share of a stage after which steps are frozen
 
 
@@ -55,11 +56,15 @@ class Learning:
 
     def settling(self, schedule: Schedule) -> Schedule:
         """The schedule, which also freezes the steps near the end, so that the weights adapt to them."""
-        exponents = [rounder.exponent for rounder in self.rounders().values()]
+        rounders = list(self.rounders().values())
 
         def watched(passed: float) -> float:
-            for exponent in exponents:
-                exponent.needs_gradient = passed < SETTLED
+            for rounder in rounders:
+                rounder.exponent.needs_gradient = passed < SETTLED
+                if passed >= SETTLED:
+                    rounder.freeze()
+                elif passed >= COUNTED:
+                    rounder.count()
             return schedule(passed)
 
         return watched
