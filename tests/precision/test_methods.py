@@ -20,7 +20,7 @@ from fixedpoint_nn.precision.learning import LearningState
 from fixedpoint_nn.precision.qat import own_weights
 from fixedpoint_nn.training.batches import Samples
 from fixedpoint_nn.training.loop import fit
-from fixedpoint_nn.training.methods import METHODS, Place
+from fixedpoint_nn.training.methods import METHODS, Place, joined
 from fixedpoint_nn.training.methods.rounder import Rounder
 from fixedpoint_nn.training.metrics import classification
 from fixedpoint_nn.training.optimisers import Adam
@@ -75,6 +75,19 @@ def test_what_a_method_trains_is_what_its_plan_and_weights_compute(
     assert result.history.last()["accuracy"] == classification(result.fixed, x, y)["accuracy"]
     fake = fake_quantize(own_weights(result.net, np.float64), result.plan)(Tensor(x.astype(np.float64)))
     assert np.array_equal(fake.data, result.fixed(x).to_float())
+
+
+@pytest.mark.parametrize("method", ["lsq", "pact", "binary", "binary-activations+lsq"])
+def test_the_network_in_training_computes_what_the_integers_do(
+    method: str, spirals: tuple[Any, Any, Any]
+) -> None:
+    net, x, y = spirals
+    plan = calibrate(net, x, word=2, per_channel=True)
+    course = LearningState.of(own_weights(net, np.float64), plan, joined(method), x[:2])
+    network = course.network(0)
+    fit(network, Samples(x, y, 32), epochs=2, optimiser=Adam(5e-3), progress=False)
+    fixed = quantize(network.settled(), course.learned(network, 0))
+    assert np.array_equal(network(Tensor(x.astype(np.float64))).data, fixed(x).to_float())
 
 
 @pytest.mark.parametrize("method", JOINED)
