@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""HGQ2's own training of a multi-layer perceptron, for `precision --hgq`; run by an interpreter that has HGQ2.
+"""HGQ2's own training of a feed-forward network, for `precision --hgq`; run by an interpreter that has HGQ2.
 
 It begins with the same float weights as ours and with words of 4 bits, and trains until its processor time is used up,
 while beta rises; after every epoch the network is a candidate with its EBOPs and its share of right answers. It imports
@@ -13,14 +13,16 @@ import time
 
 import numpy as np
 
-FIRST_BETA, LAST_BETA = 1e-8, 1e-5
+FIRST_PRESSURE, LAST_PRESSURE = 0.15, 150.0  # beta times the EBOPs of the network with words of 8 bits
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "data", help="an .npz file with x, y, held_x, held_y, test_x, test_y, w0, b0, w1, b1, ..."
+        "data",
+        help="an .npz file with train_x, train_y, held_x, ..., test_y, kinds, and the weights w0, b0, ...",
     )
+    parser.add_argument("ebops", type=float, help="of the network with words of 8 bits")
     parser.add_argument("seconds", type=float, help="of processor time, after the first step")
     parser.add_argument(
         "out", help="a JSON file of [EBOPs, held-back accuracy, test accuracy], one for each epoch"
@@ -31,28 +33,17 @@ def main():
     os.environ["KERAS_BACKEND"] = "jax"
     import keras
     from hgq.config import LayerConfigScope, QuantizerConfigScope
-    from hgq.layers import QDense
     from hgq.utils.sugar import FreeEBOPs
 
     data = np.load(options.data)
-    layers = sum(name.startswith("w") for name in data.files)
     keras.utils.set_random_seed(0)
     with (
         QuantizerConfigScope(place="all", default_q_type="kbi", b0=3, overflow_mode="SAT_SYM"),
         QuantizerConfigScope(place="datalane", default_q_type="kif", i0=1, f0=3, overflow_mode="WRAP"),
-        LayerConfigScope(enable_ebops=True, beta0=FIRST_BETA),
+        LayerConfigScope(enable_ebops=True, beta0=FIRST_PRESSURE / options.ebops),
     ):
-        model = keras.Sequential(
-            [
-                QDense(data[f"w{i}"].shape[1], activation="relu" if i + 1 < layers else None)
-                for i in range(layers)
-            ]
-        )
-        model.build((None, data["x"].shape[1]))
-    for i, layer in enumerate(model.layers):
-        layer._kernel.assign(data[f"w{i}"])
-        layer.bias.assign(data[f"b{i}"])
-    rising = _Rising(keras, options.seconds, options.rate)
+        model = built(keras, data)
+    rising = _Rising(keras, options)
     found = _Candidates(keras, data)
     model.compile(
         optimizer=keras.optimizers.Adam(options.rate),
@@ -60,8 +51,8 @@ def main():
         metrics=["accuracy"],
     )
     model.fit(
-        data["x"],
-        data["y"],
+        data["train_x"],
+        data["train_y"],
         batch_size=options.batch,
         epochs=1000,
         verbose=0,
@@ -71,11 +62,39 @@ def main():
         json.dump({"candidates": found.rows, "cpu": rising.used(), "epochs": len(found.rows)}, file)
 
 
+def built(keras, data):
+    """The network, layer by layer, with its float weights; a ReLU belongs to the layer before it."""
+    from hgq.layers import QConv2D, QDense
+
+    kinds = [str(kind) for kind in data["kinds"]]
+    pools = {"max": keras.layers.MaxPooling2D, "mean": keras.layers.AveragePooling2D}
+    layers, weights = [], []
+    for number, kind in enumerate(kinds):
+        activation = "relu" if kinds[number + 1 : number + 2] == ["relu"] else None
+        if kind == "conv":
+            rows, columns, _, outputs = data[f"w{number}"].shape
+            layers.append(QConv2D(outputs, (rows, columns), padding="same", activation=activation))
+        elif kind == "dense":
+            layers.append(QDense(data[f"w{number}"].shape[1], activation=activation))
+        elif kind == "flatten":
+            layers.append(keras.layers.Flatten())
+        elif kind in pools:
+            layers.append(pools[kind](2))
+        if kind in ("conv", "dense"):
+            weights.append((layers[-1], data[f"w{number}"], data[f"b{number}"]))
+    model = keras.Sequential(layers)
+    model.build((None, *data["train_x"].shape[1:]))
+    for layer, weight, bias in weights:
+        layer._kernel.assign(weight)
+        layer.bias.assign(bias)
+    return model
+
+
 class _Rising:
     """beta grows and the rate falls with the processor time that is used; at its end the training stops."""
 
-    def __init__(self, keras, seconds, rate):
-        self.seconds, self.begin = seconds, None
+    def __init__(self, keras, options):
+        self.begin = None
         outer = self
 
         class Callback(keras.callbacks.Callback):
@@ -84,16 +103,17 @@ class _Rising:
                     outer.begin = time.process_time()  # the first step is compiled
                 if batch % 32:
                     return
-                passed = min(outer.used() / outer.seconds, 1.0)
-                beta = FIRST_BETA * (LAST_BETA / FIRST_BETA) ** passed
+                passed = min(outer.used() / options.seconds, 1.0)
+                pressure = FIRST_PRESSURE * (LAST_PRESSURE / FIRST_PRESSURE) ** passed
                 for layer in self.model.layers:
-                    layer._beta.assign(beta)
+                    if hasattr(layer, "_beta"):
+                        layer._beta.assign(pressure / options.ebops)
                 self.model.optimizer.learning_rate.assign(
-                    rate * (0.05 + 0.95 * (1 + np.cos(np.pi * passed)) / 2)
+                    options.rate * (0.05 + 0.95 * (1 + np.cos(np.pi * passed)) / 2)
                 )
 
             def on_epoch_end(self, epoch, logs=None):
-                if outer.used() >= outer.seconds:
+                if outer.used() >= options.seconds:
                     self.model.stop_training = True
 
         self.callback = Callback()

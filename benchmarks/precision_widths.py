@@ -14,6 +14,7 @@ from fixedpoint_nn.precision.store import ResultStore
 from fixedpoint_nn.precision.widths import LearnedFront, learn_widths
 from fixedpoint_nn.training.optimisers import Adam
 from fixedpoint_nn.training.schedules import cosine
+from fixedpoint_nn.zoo.entry import Entry
 from fixedpoint_nn.zoo.hold_back import hold_back
 
 SEARCHED = {"fashion_mlp": 1000, "lenet": 600}  # training images that the greedy search judges its plans on
@@ -32,7 +33,7 @@ def compare(network: str, out: Path) -> dict[str, Any]:
         net, (x[:few], y[:few]), report, samples=samples, store=out / "results.sqlite", progress=False
     )
     seconds = [time.process_time() - start]
-    learned, cpu = learn(network)
+    learned, cpu = learn(entry, net)
     seconds.append(cpu)
     most = 1.001 * max(candidate.price for candidate in greedy.uniform)
     volume = learned.hypervolume(most, MOST_HARM)
@@ -45,11 +46,10 @@ def compare(network: str, out: Path) -> dict[str, Any]:
     }
 
 
-def learn(network: str, course: tuple[int, int] | None = None) -> tuple[LearnedFront, float]:
+def learn(entry: Entry, net: Any, course: tuple[int, int] | None = None) -> tuple[LearnedFront, float]:
     """Widths learned on the training data but a tenth, judged on that tenth, reported on the test data; and seconds."""
-    entry, net = zoo.entry(network), zoo.load(network)
     source, held_back = hold_back(entry.source())
-    epochs, finish = course or COURSES[network]
+    epochs, finish = course or COURSES.get(entry.name, COURSES["fashion_mlp"])
     start = time.process_time()
     learned = learn_widths(
         net,
@@ -57,7 +57,7 @@ def learn(network: str, course: tuple[int, int] | None = None) -> tuple[LearnedF
         source,
         epochs=epochs,
         finish=finish,
-        samples=zoo.samples(network, 500, "train"),
+        samples=entry.examples("train")[0][:500],
         word=WORD,
         pressure=PRESSURE,
         report=entry.examples(entry.held_out),

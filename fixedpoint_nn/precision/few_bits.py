@@ -77,7 +77,7 @@ FIXED_INPUT = "lsq-fixed-input+distillation"
 QUICK = Course(2, method=FIXED_INPUT, batch=32, augment=False)
 IN_TIME = Course(8, 3e-4, "distillation")
 COURSES = {
-    "fashion_mlp": {4: GENTLE, **dict.fromkeys((3, 2, 1), TAUGHT)},
+    "fashion_mlp": {4: GENTLE, 3: TAUGHT, 2: replace(TAUGHT, epochs=20), 1: TAUGHT},
     "lenet": {
         4: Course(2, 2e-4, "distillation"),
         3: Course(1, 5e-4, FIXED_INPUT, start=4, batch=64),

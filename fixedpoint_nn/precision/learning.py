@@ -23,6 +23,8 @@ from fixedpoint_nn.training.methods.method import Method, Place
 from fixedpoint_nn.training.methods.rounder import Rounder
 from fixedpoint_nn.training.schedules import Schedule
 
+COUNTED = 0.5  # the share of a stage from which it is counted how often each step is in use
+ANY_BIAS = 24  # bits before the point
 SETTLED = 0.7  # the share of a stage after which steps are frozen
 
 
@@ -34,13 +36,14 @@ class Learning:
     input: Any
     learned: Mapping[str, Rounder]
     rounded: tuple[tuple[str, Quantizer | ChannelQuantizer], ...]
+    biases: Biases | None = None
 
     def __call__(self, x: Any) -> Any:
         if not takes_ids(self.net):
             x = x.cast(self.input)
         weights = parameters(self.net, trained_only=False)
-        places = {path: weights[path].cast(q) for path, q in [*self.learned.items(), *self.rounded]}
-        return rebuild(self.net, places)(x)
+        rounders = [*self.learned.items(), *self.rounded, *(self.biases(self) if self.biases else ())]
+        return rebuild(self.net, {path: weights[path].cast(q) for path, q in rounders})(x)
 
     def rounders(self) -> dict[str, Rounder]:
         """Every rounder with a learned step, by path."""
@@ -55,11 +58,15 @@ class Learning:
 
     def settling(self, schedule: Schedule) -> Schedule:
         """The schedule, which also freezes the steps near the end, so that the weights adapt to them."""
-        exponents = [rounder.exponent for rounder in self.rounders().values()]
+        rounders = list(self.rounders().values())
 
         def watched(passed: float) -> float:
-            for exponent in exponents:
-                exponent.needs_gradient = passed < SETTLED
+            for rounder in rounders:
+                rounder.exponent.needs_gradient = passed < SETTLED
+                if passed >= SETTLED:
+                    rounder.freeze()
+                elif passed >= COUNTED:
+                    rounder.count()
             return schedule(passed)
 
         return watched
@@ -69,6 +76,37 @@ class Learning:
         weights = parameters(self.net, trained_only=False)
         own = {path: Tensor(r.settled(weights[path].data)) for path, r in self.learned.items()}
         return rebuild(_bare(self.net), own)
+
+
+class Biases:
+    """The rounding of biases, which are as fine as the sums that they join: it follows the learned steps.
+
+    With few bits a sum's last bit is coarse, so a network that is trained without this rounding is not the one with it.
+    """
+
+    def __init__(self, plan: Plan, seen: Observations, paths: Iterable[str]) -> None:
+        self.plan, self.seen, self.paths = plan, seen, tuple(paths)
+        self.powers: list[float] = []
+        self.found: dict[str, PlanEntry] = {}
+
+    def __call__(self, network: Learning) -> Iterable[tuple[str, Any]]:
+        """(path, rounding) of each bias for the steps now in use; nothing is clipped, as the final range holds all."""
+        rounders = network.rounders()
+        powers = [power for rounder in rounders.values() for power in rounder.powers().flat]
+        if powers != self.powers:
+            plan = self.seen.with_biases(self.plan.changed(network.entries()))
+            self.found, self.powers = {path: _unclipped(plan[path]) for path in self.paths}, powers
+        return self.found.items()
+
+
+def _unclipped(entry: PlanEntry) -> Any:
+    """The entry with so many bits before the point that no bias is clipped."""
+    if entry is None:
+        return None
+    if isinstance(entry, ChannelQuantizer):
+        return ChannelQuantizer(_unclipped(entry.quantizer), entry.shifts)
+    assert isinstance(entry, Quantizer)
+    return replace(entry, format=QFormat(ANY_BIAS, entry.format.frac_bits))
 
 
 def _bare(net: Any) -> Any:
@@ -117,22 +155,26 @@ def _learning(seen: Observations, net: Any, plan: Plan, method: Method) -> Learn
     cast: dict[str, Any] = {}
     learned: dict[str, Rounder] = {}
     rounded: list[tuple[str, Any]] = []
+    added: list[str] = []
     for leaf in walk(net):
         rounder = rounders.get(leaf.path, plan.get(leaf.path))
         if leaf.kind == PARAMETER:
             if isinstance(rounder, Rounder):
                 learned[leaf.path] = rounder
-            elif leaf.value is not None and not (moves and _is_bias(seen, leaf)):
+            elif leaf.value is not None and moves and _is_bias(seen, leaf):
+                added.append(leaf.path)
+            elif leaf.value is not None:
                 rounded.append((leaf.path, rounder))
         elif leaf.kind == TABLE:
             cast[leaf.path] = point_table(leaf, plan)
         elif leaf.kind != ACCUMULATOR:
             cast[leaf.path] = rounder
-    return Learning(rebuild(net, cast), rounders.get(INPUT, plan[INPUT]), learned, tuple(rounded))
+    source, biases = rounders.get(INPUT, plan[INPUT]), Biases(plan, seen, added) if added else None
+    return Learning(rebuild(net, cast), source, learned, tuple(rounded), biases)
 
 
 def _is_bias(seen: Observations, leaf: TreeLeaf) -> bool:
-    """Whether the parameter is added; formats of biases follow the steps, so they are chosen after training."""
+    """Whether the parameter is added; formats of biases follow the steps."""
     return bool(seen.flow.addend_of(leaf.path))
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from fixedpoint_nn.precision.learning import LearningState
 from fixedpoint_nn.precision.qat import own_weights
 from fixedpoint_nn.training.batches import Samples
 from fixedpoint_nn.training.loop import fit
-from fixedpoint_nn.training.methods import METHODS, Place
+from fixedpoint_nn.training.methods import METHODS, Place, joined
 from fixedpoint_nn.training.methods.rounder import Rounder
 from fixedpoint_nn.training.metrics import classification
 from fixedpoint_nn.training.optimisers import Adam
@@ -45,12 +46,13 @@ def spirals() -> tuple[Any, Any, Any]:
     return net, x, y
 
 
-def trained(spirals: tuple[Any, Any, Any], method: str, bits: int = 2, epochs: int = 8) -> Any:
+def trained(
+    spirals: tuple[Any, Any, Any], method: str, bits: int = 2, epochs: int = 8, plan: Any = None
+) -> Any:
     net, x, y = spirals
-    plan = calibrate(net, x, word=bits, per_channel=True)
     return train_quantized(
         net,
-        plan,
+        plan or calibrate(net, x, word=bits, per_channel=True),
         Samples(x, y, 32),
         epochs=epochs,
         method=method,
@@ -75,6 +77,19 @@ def test_what_a_method_trains_is_what_its_plan_and_weights_compute(
     assert np.array_equal(fake.data, result.fixed(x).to_float())
 
 
+@pytest.mark.parametrize("method", ["lsq", "pact", "binary", "binary-activations+lsq"])
+def test_the_network_in_training_computes_what_the_integers_do(
+    method: str, spirals: tuple[Any, Any, Any]
+) -> None:
+    net, x, y = spirals
+    plan = calibrate(net, x, word=2, per_channel=True)
+    course = LearningState.of(own_weights(net, np.float64), plan, joined(method), x[:2])
+    network = course.network(0)
+    fit(network, Samples(x, y, 32), epochs=2, optimiser=Adam(5e-3), progress=False)
+    fixed = quantize(network.settled(), course.learned(network, 0))
+    assert np.array_equal(network(Tensor(x.astype(np.float64))).data, fixed(x).to_float())
+
+
 @pytest.mark.parametrize("method", JOINED)
 def test_no_method_uses_more_bits_than_it_was_given(method: str, spirals: tuple[Any, Any, Any]) -> None:
     result = trained(spirals, method, epochs=2)
@@ -85,13 +100,39 @@ def test_no_method_uses_more_bits_than_it_was_given(method: str, spirals: tuple[
         assert np.array_equal(np.exp2(np.rint(np.log2(steps))), steps)
 
 
-def test_learned_steps_beat_straight_through_at_two_bits(spirals: tuple[Any, Any, Any]) -> None:
-    _, x, y = spirals
+def test_learned_steps_widen_a_range_that_is_too_small(spirals: tuple[Any, Any, Any]) -> None:
+    net, x, y = spirals
+    plan = calibrate(net, x, word=2, per_channel=True)
+    small = plan.changed({path: a_quarter(plan[path]) for path in ("fc1.weight", "fc2.weight", "fc3.weight")})
     loss = {
-        method: classification(trained(spirals, method, epochs=16).fixed, x, y)["loss"]
+        method: classification(trained(spirals, method, plan=small).fixed, x, y)["loss"]
         for method in ("straight-through", "lsq")
     }
-    assert loss["lsq"] < loss["straight-through"]
+    assert loss["lsq"] < loss["straight-through"] - 0.1
+
+
+def a_quarter(entry: Any) -> ChannelQuantizer:
+    """The entry with steps, and so a range, of a quarter."""
+    base, f = entry.quantizer, entry.quantizer.format
+    return ChannelQuantizer(replace(base, format=Q(f.int_bits - 2, f.frac_bits + 2)), entry.shifts)
+
+
+@pytest.mark.parametrize(("turned", "frozen"), [(range(64, 70), 0), (range(55, 70), 1), (range(20, 50), 0)])
+def test_a_step_that_moves_to_and_fro_is_frozen_where_it_was_most_of_the_time(
+    turned: range, frozen: int, spirals: tuple[Any, Any, Any]
+) -> None:
+    net, x, _ = spirals
+    plan = calibrate(net, x, word=2, per_channel=True)
+    network = LearningState.of(own_weights(net), plan, METHODS["lsq"], x[:2]).network(0)
+    rounder, schedule = network.rounders()["relu1.out"], network.settling(cosine())
+    first = rounder.powers().copy()
+    for batch in range(70):
+        rounder.held.data[...] = first + (batch in turned)
+        assert schedule(batch / 100) == cosine()(batch / 100)
+        assert rounder.exponent.needs_gradient
+    schedule(0.7)
+    assert not rounder.exponent.needs_gradient
+    assert np.array_equal(rounder.powers(), first + frozen)
 
 
 def test_learned_steps_move(spirals: tuple[Any, Any, Any]) -> None:

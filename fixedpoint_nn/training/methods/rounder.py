@@ -39,6 +39,7 @@ class Rounder:
     quantizer: Quantizer = field(default_factory=lambda: Quantizer(QFormat(1, 7)))
     stochastic: bool = False
     rng: np.random.Generator | None = field(default=None, compare=False, repr=False)
+    tally: Any = constant(default=None)  # a number of batches, and the sum of `held` over them: (1 + steps,)
 
     @classmethod
     def of(cls, entry: PlaceQuantizer, dtype: Any = np.float32, **options: Any) -> Rounder:
@@ -51,7 +52,10 @@ class Rounder:
                 "learned for HALF_EVEN and SATURATE; calibrate with those, or use method='straight-through'"
             )
         steps = np.log2(np.asarray(entry.step if by_channel else [base.step]))
-        return cls(Tensor((steps / SPEED).astype(dtype)), Tensor(steps.astype(dtype)), base, **options)
+        tally = Tensor(np.zeros(1 + steps.size, dtype))
+        return cls(
+            Tensor((steps / SPEED).astype(dtype)), Tensor(steps.astype(dtype)), base, tally=tally, **options
+        )
 
     def in_training(self, rng: np.random.Generator) -> Rounder:
         """The rounder in training; a stochastic one draws from `rng`."""
@@ -71,6 +75,21 @@ class Rounder:
         far = np.abs(wanted - held) > STUBBORN
         held[far] = np.rint(wanted[far])
         return np.asarray(np.maximum(held, held.max() - FARTHEST))
+
+    def count(self) -> None:
+        """Count the steps in use, for one batch."""
+        self.tally.data[0] += 1
+        self.tally.data[1:] += self.held.data
+
+    def freeze(self) -> None:
+        """Take the steps that were in use most of the time: the logarithms' mean over the counted batches, rounded.
+
+        A step whose best value lies between two powers moves to and fro, so that of the last batch is one by chance.
+        """
+        batches, total = self.tally.data[0], self.tally.data[1:]
+        if batches:
+            self.held.data[...] = np.rint(total / batches)
+            self.exponent.data[...] = self.held.data / self.held.data.dtype.type(SPEED)
 
     def entry(self) -> PlaceQuantizer:
         """The plan's entry with the current steps."""
