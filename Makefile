@@ -14,7 +14,7 @@ EXTRAS := test dask search notebooks synth onnx tflite board axi docs dev
 help:
 	@echo 'make demo      train, quantise, sweep, emit and verify a network that writes French names (4 minutes)'
 	@echo 'make check     formats, numbers, layers and one pack in Icarus, before every commit (a minute at most)'
-	@echo 'make test      the quick suite (20 minutes on 2 cores, engines compiled anew)'
+	@echo 'make test      the quick suite (12 minutes at most on 2 cores, after the set-up)'
 	@echo 'make test-all  all of it, with the slow tests and the peers'
 	@echo 'make lint      ruff, mypy and the import contracts'
 	@echo 'make coverage  which lines of the Python the quick suite runs'
