@@ -82,8 +82,7 @@ COURSES = {
     "lenet": {
         4: Course(6, 1e-3, "distillation", teacher="resnet8"),
         3: replace(LONGER, start=4, augment=True),
-        2: replace(LONGER, start=3),
-        1: Course(2, method=FIXED_INPUT, start=2, batch=32, augment=False),
+        **{bits: replace(LONGER, start=bits + 1) for bits in (2, 1)},
     },
     "resnet8": {
         4: Course(1, 5e-4, "distillation"),
