@@ -13,6 +13,7 @@ import time
 
 import numpy as np
 
+FIRST_BITS = 3  # of a weight to begin with, and a sign
 FIRST_PRESSURE, LAST_PRESSURE = 0.15, 150.0  # beta times the EBOPs of the network with words of 8 bits
 
 
@@ -38,7 +39,7 @@ def main():
     data = np.load(options.data)
     keras.utils.set_random_seed(0)
     with (
-        QuantizerConfigScope(place="all", default_q_type="kbi", b0=3, overflow_mode="SAT_SYM"),
+        QuantizerConfigScope(place="all", default_q_type="kbi", b0=FIRST_BITS, overflow_mode="SAT_SYM"),
         QuantizerConfigScope(place="datalane", default_q_type="kif", i0=1, f0=3, overflow_mode="WRAP"),
         LayerConfigScope(enable_ebops=True, beta0=FIRST_PRESSURE / options.ebops),
     ):
@@ -62,20 +63,35 @@ def main():
         json.dump({"candidates": found.rows, "cpu": rising.used(), "epochs": len(found.rows)}, file)
 
 
+def int_bits(weight):
+    """The range of words of FIRST_BITS bits and a sign with the least squared error; HGQ2's own makes all zero."""
+    errors = {}
+    for bits in range(-8, 4):
+        step = 2.0 ** (bits - FIRST_BITS)
+        codes = np.clip(np.rint(weight / step), 1 - 2**FIRST_BITS, 2**FIRST_BITS - 1)
+        errors[bits] = np.square(codes * step - weight).sum()
+    return min(errors, key=errors.get)
+
+
 def built(keras, data):
     """The network, layer by layer, with its float weights; a ReLU belongs to the layer before it."""
     from hgq.layers import QConv2D, QDense
+    from hgq.quantizer import QuantizerConfig
 
     kinds = [str(kind) for kind in data["kinds"]]
     pools = {"max": keras.layers.MaxPooling2D, "mean": keras.layers.AveragePooling2D}
     layers, weights = [], []
     for number, kind in enumerate(kinds):
+        if kind in ("conv", "dense"):
+            words = QuantizerConfig("kbi", "weight", i0=int_bits(data[f"w{number}"]))
         activation = "relu" if kinds[number + 1 : number + 2] == ["relu"] else None
         if kind == "conv":
             rows, columns, _, outputs = data[f"w{number}"].shape
-            layers.append(QConv2D(outputs, (rows, columns), padding="same", activation=activation))
+            layers.append(
+                QConv2D(outputs, (rows, columns), padding="same", activation=activation, kq_conf=words)
+            )
         elif kind == "dense":
-            layers.append(QDense(data[f"w{number}"].shape[1], activation=activation))
+            layers.append(QDense(data[f"w{number}"].shape[1], activation=activation, kq_conf=words))
         elif kind == "flatten":
             layers.append(keras.layers.Flatten())
         elif kind in pools:

@@ -74,16 +74,21 @@ class Course:
 GENTLE = Course(15, 5e-4, "distillation", teacher="resnet8")
 TAUGHT = Course(10, teacher="resnet8")
 FIXED_INPUT = "lsq-fixed-input+distillation"
-QUICK = Course(2, method=FIXED_INPUT, batch=32, augment=False)
+SHORT = Course(2, method=FIXED_INPUT, teacher="resnet8", batch=64, augment=False)
+LONGER = replace(SHORT, epochs=4)
 IN_TIME = Course(8, 3e-4, "distillation")
 COURSES = {
     "fashion_mlp": {4: GENTLE, 3: TAUGHT, 2: replace(TAUGHT, epochs=20), 1: TAUGHT},
     "lenet": {
-        4: Course(2, 2e-4, "distillation"),
-        3: Course(1, 5e-4, FIXED_INPUT, start=4, batch=64),
-        **{bits: replace(QUICK, start=bits + 1) for bits in (2, 1)},
+        4: Course(6, 1e-3, "distillation", teacher="resnet8"),
+        3: replace(LONGER, start=4, augment=True),
+        **{bits: replace(LONGER, start=bits + 1) for bits in (2, 1)},
     },
-    "resnet8": {4: Course(1, 5e-4, "distillation"), **dict.fromkeys((3, 2, 1), Course(1))},
+    "resnet8": {
+        4: Course(1, 5e-4, "distillation"),
+        3: SHORT,
+        **{bits: replace(SHORT, start=bits + 1) for bits in (2, 1)},
+    },
     "mnist_lstm": {
         4: Course(3, 5e-4, "distillation"),
         3: Course(3, method=FIXED_INPUT),
