@@ -22,7 +22,7 @@ from tqdm import tqdm
 from tests.proof.judges import JUDGES, Judge
 from tests.proof.mutants import Mutant, choose
 from tests.proof.reasons import reason, unused_reasons
-from tests.proof.targets import OfHosts, OfPack, OfStreams, OfWrapper, Subject
+from tests.proof.targets import OfPack, OfWrapper, Subject, of_hosts, of_streams
 from tests.proof.yosys import SCRATCH
 
 SUBJECTS: tuple[Subject, ...] = (
@@ -33,8 +33,8 @@ SUBJECTS: tuple[Subject, ...] = (
     OfPack("conformance_packed", 60, quick=-3),
     OfPack("conformance_drain", 60, quick=-3),
     OfPack("conformance_multiplied", 60, quick=-3),
-    OfStreams(60),
-    OfHosts(40),
+    of_streams(60),
+    of_hosts(40),
     OfWrapper(100),
 )
 # Those whose survivors nobody has looked at, which the command names and does not ask about.

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -103,58 +103,44 @@ class OfPack:
 
 
 @dataclass(frozen=True)
-class OfStreams:
+class OfModules:
+    """Some modules of an engine, with judges of their own."""
+
+    mutants: int
+    name: str
+    modules: str
+    config: EngineConfig
+    judging: Callable[[Path], list[Judge]]
+    known: Facts | None = None  # what holds of the states that a program reaches, if not all that is known
+
+    def design(self) -> list[str]:
+        return elaborate(self.config)
+
+    def judges(self, folder: Path, kinds: Sequence[str] = JUDGES) -> list[Judge]:
+        return self.judging(folder) if kinds else []
+
+    def build(self, mutants: Sequence[Mutant], folder: Path) -> list[str]:
+        return build(self.config, mutants, folder)
+
+    def equal(self, mutants: Sequence[Mutant], workers: int) -> set[int]:
+        return proven_equal(self.config, mutants, workers, self.known)
+
+    def seed_judges(self, folder: Path) -> list[Judge]:
+        return []
+
+
+def of_streams(mutants: int) -> OfModules:
     """An engine whose weights come from outside, and whose lanes share multipliers."""
-
-    mutants: int
-    name: str = "streamed"
-    modules: str = "*weight_window *loop_nest engine"
-
-    def design(self) -> list[str]:
-        return elaborate(streamed.CONFIG)
-
-    def judges(self, folder: Path, kinds: Sequence[str] = JUDGES) -> list[Judge]:
-        return streamed.judges(folder) if kinds else []
-
-    def build(self, mutants: Sequence[Mutant], folder: Path) -> list[str]:
-        return build(streamed.CONFIG, mutants, folder)
-
-    def equal(self, mutants: Sequence[Mutant], workers: int) -> set[int]:
-        return proven_equal(streamed.CONFIG, mutants, workers)
-
-    def seed_judges(self, folder: Path) -> list[Judge]:
-        return []
+    modules = "*weight_window *loop_nest engine"
+    return OfModules(mutants, "streamed", modules, streamed.CONFIG, streamed.judges)
 
 
-# What puts a word of the host into the clocks that a busy engine leaves.
-SHARED_PORT = (
-    "engine/w:host_turn engine/w:memory_write engine/w:memory_address engine/w:memory_data %u %u %u %ci2"
-)
-
-
-@dataclass(frozen=True)
-class OfHosts:
-    """An engine whose host writes while it is busy."""
-
-    mutants: int
-    name: str = "hosted"
-    modules: str = SHARED_PORT
-
-    def design(self) -> list[str]:
-        return elaborate(hosted.CONFIG)
-
-    def judges(self, folder: Path, kinds: Sequence[str] = JUDGES) -> list[Judge]:
-        return hosted.judges(folder) if kinds else []
-
-    def build(self, mutants: Sequence[Mutant], folder: Path) -> list[str]:
-        return build(hosted.CONFIG, mutants, folder)
-
-    def equal(self, mutants: Sequence[Mutant], workers: int) -> set[int]:
-        """Without what holds of the states that a program reaches: these mutants are near the memory's port."""
-        return proven_equal(hosted.CONFIG, mutants, workers, Facts())
-
-    def seed_judges(self, folder: Path) -> list[Judge]:
-        return []
+def of_hosts(mutants: int) -> OfModules:
+    """An engine whose host writes while it is busy: what puts a word into the clocks that the engine leaves."""
+    shared = (
+        "engine/w:host_turn engine/w:memory_write engine/w:memory_address engine/w:memory_data %u %u %u %ci2"
+    )
+    return OfModules(mutants, "hosted", shared, hosted.CONFIG, hosted.judges, Facts())
 
 
 @dataclass(frozen=True)
