@@ -24,6 +24,7 @@ SWEEP = {
     "bit operations": "bit_operations",
     "RAMB36": "bram_blocks",
 }
+ABBREVIATED = ("nll", "mse", "mae", "auc")  # metrics whose names are written in capitals
 ENGINE_COLUMNS = {"engine cycles": "cycles", "LUTs": "luts", "DSPs": "dsps"}  # where computed
 SIZE = {"LUTs": "luts", "flip-flops": "flip_flops", "DSPs": "dsps", "RAMB36": "block_rams"}
 IMAGES = {"image": "name", "words": "words", "bits of a word": "bits", "kilobytes": "kilobytes"}
@@ -92,7 +93,8 @@ def sweep(record: Record) -> list[ReportSection]:
         "that were too large for their format. Where a column turns dark on the right, bits are missing on "
         "the left."
     )
-    heading = f"{metric[:1].upper()}{metric[1:]} against bits"
+    name = metric.upper() if metric in ABBREVIATED else f"{metric[:1].upper()}{metric[1:]}"
+    heading = f"{name} against bits"
     against_bits = saved(record.folder / "accuracy.svg", heading)
     by_layer = saved(record.folder / "noise.svg", "Noise and saturation by layer")
     return [

@@ -30,6 +30,6 @@ def test_the_demo_passes_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str
         ("train", "sweep", "emit", "verify", "generate"), weights
     )
     html = (out / "report.html").read_text(encoding="utf-8")
-    for title in ("Verification", "Generation", "Training", "Accuracy against bits", "Ledger", "Latency"):
+    for title in ("Verification", "Generation", "Training", "NLL against bits", "Ledger", "Latency"):
         assert f"<h2>{title}</h2>" in html
     assert f"All of it is of one network, names_lstm: {weights[:12]}" in html

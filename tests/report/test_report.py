@@ -102,7 +102,7 @@ def test_a_sweep_is_headed_by_its_metric(runs: Path, tmp_path: Path) -> None:
     content["results"] |= {"metric": "mae", "more_is_better": False}
     path.write_text(json.dumps({key: value for key, value in content.items() if key != "sha256"}))
     write_report(runs, tmp_path / "report.html")
-    assert "<h2>Mae against bits</h2>" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<h2>MAE against bits</h2>" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_failed_verification_stands_on_top_in_red(runs: Path, tmp_path: Path) -> None:
